@@ -1,0 +1,21 @@
+"""What can go wrong with a user's input. Every message says what was expected and what came."""
+
+
+class LatexOCRError(ValueError):
+    """Base of all errors that a user's input can cause. Safe to show to the user as it is."""
+
+
+class ImageError(LatexOCRError):
+    """The picture cannot be read: empty, blank, corrupt, unsupported or too large."""
+
+
+class TexError(LatexOCRError):
+    """The LaTeX cannot be parsed: unbalanced braces, an argument missing, an unknown construct."""
+
+
+class DataError(LatexOCRError):
+    """A data set cannot be read: file missing, InkML broken, TSV line without its two columns."""
+
+
+class ModelError(LatexOCRError):
+    """The weights cannot be loaded: folder or repository missing, or not a LaTeX OCR model."""
