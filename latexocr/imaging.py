@@ -1,0 +1,525 @@
+"""From whatever a person hands in to the one picture form that the models read.
+
+    bytes, path, PIL picture, array --load_picture--> checked RGB picture
+    --ink_map--> (H, W) uint8, 0 = paper and 255 = ink, whatever the light, the paper and the pen
+    --standardize--> the ink cropped and scaled until its *symbols* have the wanted size
+
+Training draws strokes straight into an ink map and calls `standardize`; serving calls `prepare`.
+Both give the same picture for the same strokes.
+
+    python -c "from latexocr.imaging import prepare; print(prepare('formula.png', 20).shape)"
+"""
+
+from __future__ import annotations
+
+import io
+import warnings
+from dataclasses import dataclass
+from pathlib import Path
+
+import cv2
+import numpy as np
+from PIL import Image, ImageOps, UnidentifiedImageError
+
+from latexocr.errors import ImageError
+
+MAX_BYTES = 50_000_000  # of an encoded picture
+MAX_PIXELS = 100_000_000  # of a decoded picture; 12-megapixel phones have 12 of these 100
+FORMATS = ("PNG", "JPEG", "WEBP", "GIF", "BMP", "TIFF", "PPM")  # those that run no other program
+MAX_SIDE_PX = 2000  # of an ink map: more adds time, not legibility, for one equation
+MARGIN_PX = 4  # paper round a standard picture, after scaling
+
+_MAX_GAIN = 4.0  # what is fainter than 255 / 4 after scaling stays faint, or noise would come up
+_MIN_CONTRAST = 0.04  # ink takes at least this share of the paper's light
+_MIN_PENS_PER_SYMBOL = 5.0  # a lone dot says nothing about symbols: go by the pen's width
+
+Source = bytes | str | Path | Image.Image | np.ndarray
+
+
+@dataclass(frozen=True)
+class Frame:
+    """Where the ink lies in an ink map, and by how much to scale it.
+
+    Pixels of the ink map: left and top are the first ink column and row, right and bottom are one
+    past the last. scale: pixels of the standard picture per pixel of the ink map."""
+
+    left: int
+    top: int
+    right: int
+    bottom: int
+    scale: float
+
+
+def load_picture(source: Source) -> Image.Image:
+    """Decode a picture and bring it to upright RGB on white paper.
+
+    Args: source is an encoded picture as bytes, the path of one, a PIL picture of any mode, or an
+        array: (H, W), (H, W, 1), (H, W, 3) or (H, W, 4), uint8, bool, or float from 0 to 1.
+    Returns: an RGB picture; its EXIF rotation is applied, see-through parts are paper, and of
+        several frames it is the first. A drawing in light strokes on nothing turns black on white.
+    Raises: ImageError if it is no such picture, cannot be decoded, is missing, empty or too large.
+    """
+    if isinstance(source, np.ndarray):
+        picture = _from_array(source)
+    elif isinstance(source, Image.Image):
+        picture = source
+    elif isinstance(source, str | Path):
+        picture = _open_bytes(_read_file(Path(source)))
+    elif isinstance(source, bytes | bytearray | memoryview):
+        picture = _open_bytes(bytes(source))
+    else:
+        raise ImageError(
+            "expected a picture as bytes, a path, a PIL picture or an array, "
+            f"got {type(source).__name__}"
+        )
+    _check_pixels(picture)
+    try:
+        return _on_paper(_upright(picture))
+    except ImageError:
+        raise
+    except Exception as error:  # decoders fail in many ways on hostile bytes, all mean the same
+        raise ImageError(f"expected a complete picture, but decoding failed: {error}") from error
+
+
+def ink_map(picture: Image.Image) -> np.ndarray:
+    """Ink of a photo, scan, screenshot or drawing, whatever the light, the paper and the pen.
+
+    Args: picture in RGB, as load_picture gives it.
+    Returns: (H, W) uint8, 0 = paper, 255 = full ink, all 0 for a blank picture. H and W are those
+        of the picture, or smaller by one factor where its longest side exceeds MAX_SIDE_PX."""
+    rgb = _limited(np.asarray(picture.convert("RGB")))
+    grey = cv2.cvtColor(rgb, cv2.COLOR_RGB2GRAY)
+    sheet = _flat_sheet(grey)
+    if _is_dark_mode(grey, sheet):
+        rgb = 255 - rgb
+    # The darkest channel sees ink of any colour; grey would lose yellow, and half of red.
+    darkest = cv2.min(cv2.min(rgb[..., 0], rgb[..., 1]), rgb[..., 2])
+    return _full_contrast(_without_dirt(_ink_depth(darkest, sheet), sheet is not None))
+
+
+def prepare(source: Source, symbol_px: float) -> np.ndarray:
+    """Anything load_picture takes, as the picture that the recogniser reads.
+
+    Args: source as in load_picture; symbol_px, the typical symbol's size in the result, in pixels.
+    Returns: (h, w) uint8, 0 = paper, 255 = ink, as standardize gives it.
+    Raises: ImageError as load_picture does, and if the picture has no ink."""
+    return standardize(ink_map(load_picture(source)), symbol_px)
+
+
+def symbol_size(ink: np.ndarray) -> float:
+    """Typical size of the symbols in an ink map, in its pixels; the pen's width does not count.
+
+    It approximates the median over symbols of max(width, height), long thin bars left out.
+    Args: ink (H, W) uint8, 0 = paper, 255 = ink.
+    Raises: ImageError if ink is not such an array, or has no ink."""
+    _check_ink(ink)
+    mask = _binarize(ink)
+    stats = cv2.connectedComponentsWithStats(mask, connectivity=8)[2][1:]
+    return _typical_size(stats.astype(np.float64), _stroke_width(mask))
+
+
+def find_frame(
+    ink: np.ndarray, symbol_px: float, max_height: int = 384, max_width: int = 1536
+) -> Frame:
+    """Box of the ink and the scale that brings its typical symbol to symbol_px.
+
+    Args: ink (H, W) uint8, 0 = paper, 255 = ink; symbol_px in pixels of the standard picture;
+        max_height and max_width limit the standard picture, margins included, by a smaller scale.
+    Raises: ImageError if ink is not such an array, or has no ink."""
+    size = symbol_size(ink)
+    left, top, width, height = cv2.boundingRect(cv2.inRange(ink, _soft_edge(ink), 255))
+    scale = min(
+        symbol_px / size,
+        (max_height - 2 * MARGIN_PX) / height,
+        (max_width - 2 * MARGIN_PX) / width,
+    )
+    return Frame(left, top, left + width, top + height, scale)
+
+
+def standardize(
+    ink: np.ndarray,
+    symbol_px: float,
+    frame: Frame | None = None,
+    max_height: int = 384,
+    max_width: int = 1536,
+) -> np.ndarray:
+    """Crop an ink map to its ink, scale it to the standard symbol size, bring strokes to full ink.
+
+    Args: ink (H, W) uint8, 0 = paper, 255 = ink; symbol_px, max_height, max_width as in find_frame,
+        whose result frame is (found here if None; if given, the three sizes have no effect).
+    Returns: (h, w) uint8, 0 = paper, 255 = ink, MARGIN_PX of paper on each side.
+    Raises: ImageError if ink is not such an array, or has no ink."""
+    frame = frame or find_frame(ink, symbol_px, max_height, max_width)
+    crop = ink[frame.top : frame.bottom, frame.left : frame.right]
+    height = max(1, round(crop.shape[0] * frame.scale))
+    width = max(1, round(crop.shape[1] * frame.scale))
+    # AREA averages every source pixel, so that thin strokes survive any reduction.
+    how = cv2.INTER_AREA if frame.scale < 1 else cv2.INTER_CUBIC
+    scaled = _normalize_contrast(cv2.resize(crop, (width, height), interpolation=how))
+    return cv2.copyMakeBorder(scaled, *[MARGIN_PX] * 4, cv2.BORDER_CONSTANT, value=0)
+
+
+def _check_ink(ink: np.ndarray) -> None:
+    if ink.ndim != 2 or ink.dtype != np.uint8 or ink.size == 0:
+        raise ImageError(f"expected an (H, W) uint8 ink map, got {ink.dtype} of shape {ink.shape}")
+    if not ink.any():
+        raise ImageError("no ink found in the picture: expected strokes, got blank paper")
+
+
+def _ink_level(ink: np.ndarray) -> float:
+    """Typical value of the inked pixels: mean of the values, weighted by themselves."""
+    counts = cv2.calcHist([ink], [0], None, [256], [0, 256]).ravel().astype(np.float64)
+    values = np.arange(256)
+    mass = counts * values
+    return float(mass @ values / mass.sum())
+
+
+def _binarize(ink: np.ndarray) -> np.ndarray:
+    return cv2.threshold(ink, 0.4 * _ink_level(ink), 1, cv2.THRESH_BINARY)[1]
+
+
+def _soft_edge(ink: np.ndarray) -> float:
+    return max(1.0, 0.15 * _ink_level(ink))
+
+
+def _stroke_width(mask: np.ndarray) -> float:
+    """Mean pen width in pixels of a 0/1 mask: area over half of the outline's length."""
+    padded = cv2.copyMakeBorder(mask, 1, 1, 1, 1, cv2.BORDER_CONSTANT, value=0)
+    steps = cv2.countNonZero(padded[:, 1:] ^ padded[:, :-1]) + cv2.countNonZero(
+        padded[1:] ^ padded[:-1]
+    )
+    # Pixel edges overstate a slanting outline by 4 / pi, averaged over directions.
+    return 2 * cv2.countNonZero(mask) / (steps * np.pi / 4)
+
+
+def _typical_size(stats: np.ndarray, stroke: float) -> float:
+    """Typical size of the components (N, 5), as connectedComponentsWithStats gives them.
+
+    The numbers here are fitted to CROHME's symbol boxes."""
+    width = np.maximum(stats[:, cv2.CC_STAT_WIDTH] - stroke, 1)
+    height = np.maximum(stats[:, cv2.CC_STAT_HEIGHT] - stroke, 1)
+    longest = np.maximum(width, height)
+    is_bar = (height < 0.25 * width) & (height < 4 * stroke)
+    is_symbol = ~is_bar & (longest > 3 * stroke)
+    if is_symbol.any():
+        # A wide component is letters that touch, or a root: its height says more than its width.
+        size = np.minimum(longest, 1.5 * height)[is_symbol]
+        size = size[size > 0.15 * _middle(size)]  # without the crumbs of broken strokes
+    else:
+        size = longest  # a minus, an equals sign, dots: nothing better to go by
+    return max(_middle(size), _MIN_PENS_PER_SYMBOL * stroke)
+
+
+def _middle(size: np.ndarray) -> float:
+    """A soft median: the mean of log(size) over the middle fifth, which does not jump where one
+    component more or less would move a median. Large components weigh a little more, since
+    small ones are often parts of symbols."""
+    size = np.sort(size)
+    weight = size**0.3
+    end = np.cumsum(weight) / weight.sum()
+    start = np.concatenate(([0.0], end[:-1]))
+    share = np.maximum(np.minimum(end, 0.6) - np.maximum(start, 0.4), 0)
+    return float(np.exp(share @ np.log(size) / share.sum()))
+
+
+def _normalize_contrast(ink: np.ndarray, max_gain: float = _MAX_GAIN) -> np.ndarray:
+    """Scale values until the middles of strokes are at 255: averaging makes thin strokes faint."""
+    if not ink.any():
+        return ink
+    counts = cv2.calcHist([ink], [0], None, [256], [0, 256]).ravel()
+    counts[: int(0.5 * _ink_level(ink)) + 1] = 0
+    level = int(np.searchsorted(np.cumsum(counts), 0.9 * counts.sum()))
+    return cv2.convertScaleAbs(ink, alpha=min(max_gain, 255 / max(level, 1)))
+
+
+# ---- decoding -----------------------------------------------------------------------------------
+
+
+def _read_file(path: Path) -> bytes:
+    try:
+        n_bytes = path.stat().st_size
+        if n_bytes > MAX_BYTES:
+            raise _too_many_bytes(n_bytes)
+        return path.read_bytes()
+    except ImageError:
+        raise
+    except (OSError, ValueError) as error:  # ValueError: a zero byte in the path
+        raise ImageError(f"expected the path of a picture, but {path}: {error}") from error
+
+
+def _too_many_bytes(n_bytes: int) -> ImageError:
+    return ImageError(
+        f"expected a picture of at most {MAX_BYTES / 1e6:.0f} MB, got {n_bytes / 1e6:.1f} MB"
+    )
+
+
+def _open_bytes(data: bytes) -> Image.Image:
+    if not data:
+        raise ImageError("expected a picture, got an empty file")
+    if len(data) > MAX_BYTES:
+        raise _too_many_bytes(len(data))
+    try:
+        with warnings.catch_warnings():
+            # Only the header is read here; _check_pixels decides before anything is decoded.
+            warnings.simplefilter("ignore", Image.DecompressionBombWarning)
+            return Image.open(io.BytesIO(data), formats=FORMATS)
+    except Image.DecompressionBombError as error:
+        raise ImageError(f"expected at most {MAX_PIXELS / 1e6:.0f} megapixels: {error}") from error
+    except UnidentifiedImageError as error:
+        raise ImageError(
+            f"expected a picture as {', '.join(FORMATS)}, got {len(data)} bytes "
+            f"that are none of these, or broken (they start with {data[:8]!r})"
+        ) from error
+    except Exception as error:  # header parsers fail in many ways on hostile bytes
+        raise ImageError(f"expected a picture, but its header is broken: {error}") from error
+
+
+def _check_pixels(picture: Image.Image) -> None:
+    width, height = picture.size
+    if not 0 < width * height <= MAX_PIXELS:
+        raise ImageError(
+            f"expected a picture of 1 to {MAX_PIXELS / 1e6:.0f} million pixels, "
+            f"got {width} x {height}"
+        )
+
+
+def _from_array(array: np.ndarray) -> Image.Image:
+    is_picture = array.ndim == 2 or (array.ndim == 3 and array.shape[2] in (1, 3, 4))
+    is_float = array.dtype.kind == "f"
+    if not is_picture or not (is_float or array.dtype in (np.uint8, bool)) or array.size == 0:
+        raise ImageError(
+            "expected an array (H, W), (H, W, 1), (H, W, 3) or (H, W, 4) of uint8, bool or float, "
+            f"got {array.dtype} of shape {array.shape}"
+        )
+    if is_float and not (array.min() >= 0 and array.max() <= 1):  # NaN fails both
+        raise ImageError(
+            f"expected float values from 0 to 1, got {array.min():g} to {array.max():g}"
+        )
+    if array.dtype != np.uint8:
+        array = np.rint(array.astype(np.float32) * 255).astype(np.uint8)
+    if array.ndim == 3 and array.shape[2] == 1:
+        array = array[:, :, 0]
+    return Image.fromarray(np.ascontiguousarray(array))
+
+
+def _upright(picture: Image.Image) -> Image.Image:
+    picture.load()
+    try:
+        return ImageOps.exif_transpose(picture)
+    except Exception:  # a broken EXIF block says nothing about the pixels
+        return picture
+
+
+def _on_paper(picture: Image.Image) -> Image.Image:
+    """RGB, with what is see-through painted white; or, if that hides the strokes, alpha as ink."""
+    if picture.mode[0] in "IF":
+        picture = _to_8_bit(picture)
+    if not picture.has_transparency_data:
+        return picture.convert("RGB")
+    picture = picture.convert("RGBA")
+    paper = Image.new("RGBA", picture.size, "white")
+    painted = Image.alpha_composite(paper, picture).convert("RGB")
+    alpha = np.asarray(picture)[..., 3]
+    n_drawn = np.count_nonzero(alpha > 127)
+    n_seen = np.count_nonzero(np.asarray(painted.convert("L")) < 208)
+    # A white drawing on a see-through sheet would vanish; a white card with text on it would not.
+    if 0 < n_drawn < alpha.size / 2 and n_seen < 0.05 * n_drawn:
+        return Image.fromarray(255 - alpha).convert("RGB")
+    return painted
+
+
+def _to_8_bit(picture: Image.Image) -> Image.Image:
+    """Grey of 16 or 32 bits, integer or float, to 8: PIL's own conversion clips at 255."""
+    values = np.nan_to_num(np.asarray(picture).astype(np.float32))
+    top = next((t for t in (1, 255, 65535) if values.max() <= t), values.max())
+    if picture.mode != "F" and top == 1:
+        top = 255
+    return Image.fromarray(np.clip(values * (255 / top), 0, 255).astype(np.uint8))
+
+
+# ---- from picture to ink ------------------------------------------------------------------------
+
+
+def _limited(rgb: np.ndarray) -> np.ndarray:
+    factor = MAX_SIDE_PX / max(rgb.shape[:2])
+    if factor >= 1:
+        return rgb
+    size = (max(1, round(rgb.shape[1] * factor)), max(1, round(rgb.shape[0] * factor)))
+    return cv2.resize(rgb, size, interpolation=cv2.INTER_AREA)
+
+
+def _flat_sheet(grey: np.ndarray) -> np.ndarray | None:
+    """Where the paper is, bool (H, W), if it has one single grey: drawing, screenshot, clean scan.
+
+    These have no light to even out, and may be so bold or so tightly cropped that what surrounds a
+    stroke says little. None if the greys are those of a photo."""
+    kernel = np.ones((3, 3), np.uint8)
+    smooth = (cv2.dilate(grey, kernel) - cv2.erode(grey, kernel) <= 3).astype(np.uint8)
+    counts = cv2.calcHist([grey], [0], smooth, [256], [0, 256]).ravel()
+    levels = np.argsort(counts)[-3:]  # of paper and ink, and the neighbour of one
+    if counts.sum() < 0.15 * grey.size or counts[levels].sum() < 0.85 * counts.sum():
+        return None
+    rim = np.concatenate([grey[0], grey[-1], grey[:, 0], grey[:, -1]])
+    share = [_near(grey, level).mean() + _near(rim, level).mean() for level in levels]
+    return _near(grey, int(levels[np.argmax(share)]))
+
+
+def _near(grey: np.ndarray, level: int) -> np.ndarray:
+    return cv2.absdiff(grey, np.full_like(grey, level)) <= 2
+
+
+def _is_dark_mode(grey: np.ndarray, sheet: np.ndarray | None) -> bool:
+    """Is the ink lighter than what surrounds it (blackboard, dark screen)?"""
+    paper = _paper(grey, sheet)
+    difference = cv2.subtract(grey, paper, dtype=cv2.CV_16S)
+    # Noise is alike on both sides of the paper's grey; strokes stand out on one.
+    edge = max(12.0, 4 * float(np.median(np.abs(difference[::4, ::4])))) if sheet is None else 0
+    darker = np.maximum(-difference - edge, 0).sum(dtype=np.float64)
+    lighter = np.maximum(difference - edge, 0).sum(dtype=np.float64)
+    # Dark ink is what people mostly hand in: the lighter the sheet, the more it takes to believe in
+    # light ink, or the rim of a sheet on a table would be taken for it.
+    return lighter > darker * (0.5 + float(np.median(paper)) / 128)
+
+
+def _paper(grey: np.ndarray, sheet: np.ndarray | None, close: bool = False) -> np.ndarray:
+    """Grey of the paper below the ink, uint8 (H, W): a wide median, on a small copy.
+
+    close: fill dark strokes first, so that the median also holds where they are dense."""
+    if sheet is not None:
+        return np.full_like(grey, np.median(grey[sheet]))
+    factor = min(1.0, 400 / max(grey.shape))
+    width, height = (max(1, round(side * factor)) for side in grey.shape[::-1])
+    small = cv2.resize(grey, (width, height), interpolation=cv2.INTER_AREA)
+    if close:
+        stroke = int(np.clip(min(width, height) // 5, 9, 25))
+        kernel = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (stroke, stroke))
+        small = cv2.morphologyEx(small, cv2.MORPH_CLOSE, kernel)
+    window = max(width, height) // 8 * 2 + 1
+    small = cv2.GaussianBlur(cv2.medianBlur(small, window), (0, 0), 2)
+    return cv2.resize(small, grey.shape[::-1], interpolation=cv2.INTER_LINEAR)
+
+
+def _ink_depth(grey: np.ndarray, sheet: np.ndarray | None) -> np.ndarray:
+    """How much of the paper's light the ink takes: uint8 (H, W), 0 = paper, 255 = black."""
+    paper = np.maximum(_paper(grey, sheet, close=True), 1)
+    light = cv2.divide(grey, paper, dtype=cv2.CV_32F)  # 1 = paper, less = ink
+    light[_beside_sheet(paper)] = 1
+    # Paper is most of the picture; what is brighter than it can only be noise, and ink must be
+    # darker by a multiple of that. The limits hold where bold strokes are most of the picture.
+    middle, bright = np.percentile(light[::3, ::3], [50, 84])
+    middle = float(np.clip(middle, 0.93, 1))
+    noise = float(np.clip(bright - middle, 0, 0.08))
+    top = middle - 3 * noise
+    depth = cv2.convertScaleAbs(np.maximum(top - light, 0), alpha=255 / top)
+    is_blank = not depth.any() or _ink_level(depth) < 255 * max(_MIN_CONTRAST, noise)
+    return np.zeros_like(depth) if is_blank else depth
+
+
+def _beside_sheet(paper: np.ndarray) -> np.ndarray:
+    """Where the picture shows a dark table and no paper, bool (H, W), with the sheet's rim.
+
+    Even a deep shadow leaves paper more than a third of its grey."""
+    dark = (paper < 0.35 * np.percentile(paper[::3, ::3], 90)).astype(np.uint8)
+    rim = max(paper.shape) // 100 * 2 + 1
+    return cv2.dilate(dark, np.ones((rim, rim), np.uint8)) > 0
+
+
+def _without_dirt(depth: np.ndarray, is_flat: bool) -> np.ndarray:
+    """Keep strokes and their soft edges; drop paper texture, faint ruling, specks, dark borders.
+
+    is_flat: the picture is no photo, so that what is faint is meant, and few lines are ruling."""
+    if not depth.any():
+        return depth
+    level = _ink_level(depth)
+    faintest = (0.15 if is_flat else 0.35) * level
+    strong = cv2.threshold(depth, faintest, 1, cv2.THRESH_BINARY)[1]
+    strong = _strokes(_without_ruling(strong, depth, is_flat))
+    if not strong.any():
+        return np.zeros_like(depth)
+    reach = int(np.ceil(_stroke_width(strong))) * 2 + 1
+    near = cv2.dilate(strong, cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (reach, reach)))
+    # What is left far from any stroke tells how much of the strokes' edges is paper's texture.
+    texture = float(np.sqrt(cv2.mean(cv2.multiply(depth, depth, dtype=cv2.CV_32F), 1 - near)[0]))
+    return cv2.multiply(cv2.subtract(depth, min(3 * texture, 0.3 * level)), near)
+
+
+def _without_ruling(mask: np.ndarray, depth: np.ndarray, is_flat: bool) -> np.ndarray:
+    """Take the lines of ruled paper away, of a 0/1 mask: they are fainter than the ink, or many.
+
+    A fraction bar is neither, even where the picture is cropped to its ink."""
+    lines, n_lines = _lines_across(mask)
+    others = depth[(mask > 0) & ~lines]
+    if not n_lines or not others.size:
+        return mask
+    thickness = float(np.median(lines.sum(axis=0))) / n_lines
+    crest = float(np.median(np.where(lines, depth, 0).max(axis=0)))
+    is_faint = crest < 0.75 * np.percentile(others, 75)
+    # Letters cropped to their ink, E say, reach from side to side too, but are not long and thin.
+    if mask.shape[1] < 40 * thickness or not (is_faint or (n_lines > 1 and not is_flat)):
+        return mask
+    # Where a stroke crosses a line, its column goes on above or below: that part stays.
+    column = np.ones((2 * int(np.ceil(thickness)) + 1, 1), np.uint8)
+    crossing = cv2.morphologyEx(mask, cv2.MORPH_OPEN, column)
+    return mask & (crossing | ~lines)
+
+
+def _lines_across(mask: np.ndarray) -> tuple[np.ndarray, int]:
+    """Where lines run from side to side, bool (H, W), and how many there are."""
+    width = mask.shape[1]
+    run = max(9, width // 16)
+    bars = cv2.dilate(mask, np.ones((5, 1), np.uint8))  # so that a line may climb a little
+    bars = cv2.morphologyEx(bars, cv2.MORPH_OPEN, np.ones((1, run), np.uint8))
+    bars = cv2.morphologyEx(bars, cv2.MORPH_CLOSE, np.ones((3, run), np.uint8))
+    _, labels, stats, _ = cv2.connectedComponentsWithStats(bars, connectivity=8)
+    left = stats[:, cv2.CC_STAT_LEFT]
+    right = left + stats[:, cv2.CC_STAT_WIDTH]
+    across = (left <= 0.02 * width) & (right >= 0.98 * width)
+    across[0] = False
+    return across[labels] & (mask > 0), int(across.sum())
+
+
+def _strokes(mask: np.ndarray) -> np.ndarray:
+    """What a pen of the prevailing width can have made, of a 0/1 mask with at least one 1."""
+    n, labels, stats, _ = cv2.connectedComponentsWithStats(mask, connectivity=8)
+    area = stats[:, cv2.CC_STAT_AREA]
+    inner = cv2.erode(mask, np.ones((3, 3), np.uint8), borderType=cv2.BORDER_REPLICATE)
+    outline = np.bincount(labels[mask > inner], minlength=n)
+    longest = stats[:, [cv2.CC_STAT_WIDTH, cv2.CC_STAT_HEIGHT]].max(axis=1)
+    at_edge = _touches_edge(stats, mask.shape)
+    # Extent counts: a hundred specks must not outvote ten symbols, nor a table at the rim.
+    weight = np.where(at_edge, 0.1, 1.0) * longest.astype(np.float64) ** 2
+    pen = _weighted_median((2 * area / np.maximum(outline, 1))[1:], weight[1:])
+    keep = area > 0.2 * pen**2  # the dot of a pen has 0.8 of it
+    keep[0] = False
+    kept = keep[labels].astype(np.uint8)
+    return kept if not at_edge[1:].any() else _without_solids(kept, keep & at_edge, labels, pen)
+
+
+def _touches_edge(stats: np.ndarray, shape: tuple[int, int]) -> np.ndarray:
+    left, top, width, height = stats[:, :4].T
+    return (left == 0) | (top == 0) | (left + width == shape[1]) | (top + height == shape[0])
+
+
+def _without_solids(
+    mask: np.ndarray, at_edge: np.ndarray, labels: np.ndarray, pen: float
+) -> np.ndarray:
+    """Take tables, thumbs and shadows away: far thicker than a pen, and cut by the picture's rim.
+
+    at_edge: bool, for each of the labels, whether it reaches the rim. pen: width in pixels."""
+    depth = cv2.distanceTransform(mask, cv2.DIST_L2, 3)
+    core = (depth > 2.5 * pen) & at_edge[labels]
+    if not core.any():
+        return mask
+    to_core = cv2.distanceTransform((~core).astype(np.uint8), cv2.DIST_L2, 3)
+    return mask & (to_core > 4 * pen)
+
+
+def _weighted_median(values: np.ndarray, weights: np.ndarray) -> float:
+    order = np.argsort(values)
+    total = np.cumsum(weights[order])
+    return float(values[order][np.searchsorted(total, total[-1] / 2)])
+
+
+def _full_contrast(depth: np.ndarray) -> np.ndarray:
+    """Scale values until the ink, faint pencil too, is at 255."""
+    return _normalize_contrast(depth, 1 / _MIN_CONTRAST)
