@@ -1,0 +1,187 @@
+"""Pictures of one formula each in, LaTeX out.
+
+    recognizer = Recognizer.from_pretrained("latexocr/weights/recognizer")
+    reading = recognizer.read("formula.png")
+    print(reading.latex, reading.confidence, reading.alternatives)
+"""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+import torch
+from PIL import Image
+from torch import Tensor
+from transformers import PreTrainedTokenizerFast
+
+from latexocr.errors import ModelError, TexError
+from latexocr.imaging import prepare
+from latexocr.latex import is_valid, pretty
+from latexocr.modeling import COARSE_STRIDE, RecognizerModel
+
+Source = bytes | str | Path | Image.Image | np.ndarray  # see imaging.load_picture
+
+PIXEL_BUDGET = 400_000  # padded pixels per batch: more saves nothing on a CPU and costs memory
+MAX_NEW_TOKENS = 200
+
+
+@dataclass(frozen=True)
+class Reading:
+    """What a picture says.
+
+    latex as a person would paste it; confidence from 0 to 1 that all of it is right; alternatives, other
+    readings with their confidence, the best first."""
+
+    latex: str
+    confidence: float
+    alternatives: list[tuple[str, float]] = field(default_factory=list)
+
+
+@dataclass(frozen=True)
+class Decoded:
+    """One decoded sequence: canonical LaTeX and the log-probability of its tokens, summed."""
+
+    canonical: str
+    log_probability: float
+    n_tokens: int
+
+
+class Recognizer:
+    """A model with its tokenizer, ready to read."""
+
+    def __init__(
+        self, model: RecognizerModel, tokenizer: PreTrainedTokenizerFast, device: str | None = None
+    ) -> None:
+        self.device = torch.device(device or ("cuda" if torch.cuda.is_available() else "cpu"))
+        self.model = model.to(self.device).eval()
+        self.tokenizer = tokenizer
+        self.symbol_px = model.config.encoder.symbol_px
+
+    @classmethod
+    def from_pretrained(cls, source: str | Path, device: str | None = None) -> "Recognizer":
+        """Load a folder that save_pretrained wrote, or a Hub repository's id.
+
+        Raises: ModelError if there is no recogniser there."""
+        try:
+            model = RecognizerModel.from_pretrained(source, dtype=torch.float32)
+            tokenizer = PreTrainedTokenizerFast.from_pretrained(source)
+        except (OSError, ValueError, KeyError) as error:
+            raise ModelError(f"{source}: expected a recogniser's folder, got {error}") from error
+        return cls(model, tokenizer, device)
+
+    def save_pretrained(self, folder: str | Path) -> None:
+        """Write model and tokenizer so that from_pretrained reads them, in files below 10 MB."""
+        self.model.save_pretrained(folder, max_shard_size="9MB")
+        self.tokenizer.save_pretrained(folder)
+
+    # --- Reading ------------------------------------------------------------------------------
+
+    def read(self, image: Source, n_alternatives: int = 3) -> Reading:
+        """Read one picture. Arguments and errors as read_batch."""
+        return self.read_batch([image], n_alternatives)[0]
+
+    def read_batch(self, images: Sequence[Source], n_alternatives: int = 3) -> list[Reading]:
+        """Read pictures of one formula each.
+
+        Args: images, each anything that imaging.load_picture takes; n_alternatives, 0 for the quickest
+            way (greedy), otherwise how many other readings to look for.
+        Returns: readings in the order of the pictures.
+        Raises: ImageError at the first picture that cannot be read."""
+        return self.read_prepared([prepare(i, self.symbol_px) for i in images], n_alternatives)
+
+    def read_prepared(
+        self, pictures: Sequence[np.ndarray], n_alternatives: int = 0
+    ) -> list[Reading]:
+        """As read_batch, for pictures that imaging.standardize has made, (h, w) uint8."""
+        candidates = self.decode(pictures, n_beams=n_alternatives + 1 if n_alternatives else 1)
+        return [self._reading(found, n_alternatives) for found in candidates]
+
+    @torch.inference_mode()
+    def decode(
+        self, pictures: Sequence[np.ndarray], n_beams: int = 1, max_new_tokens: int = MAX_NEW_TOKENS
+    ) -> list[list[Decoded]]:
+        """Canonical LaTeX of prepared pictures, n_beams candidates each, the likeliest first."""
+        results: list[list[Decoded]] = [[] for _ in pictures]
+        for indices in shape_batches([p.shape for p in pictures], PIXEL_BUDGET // n_beams):
+            pixel_values, sizes = stack_pictures([pictures[i] for i in indices])
+            decoded = self._generate(pixel_values, sizes, n_beams, max_new_tokens)
+            for place, index in enumerate(indices):
+                results[index] = decoded[place * n_beams : (place + 1) * n_beams]
+        return results
+
+    def _generate(
+        self, pixel_values: Tensor, sizes: Tensor, n_beams: int, max_new_tokens: int
+    ) -> list[Decoded]:
+        out = self.model.generate(
+            pixel_values=pixel_values.to(self.device),
+            picture_sizes=sizes.to(self.device),
+            num_beams=n_beams,
+            num_return_sequences=n_beams,
+            do_sample=False,
+            max_new_tokens=max_new_tokens,
+            length_penalty=0.0 if n_beams > 1 else None,
+            early_stopping=n_beams > 1,
+            return_dict_in_generate=True,
+            output_scores=True,
+        )
+        steps = self.model.compute_transition_scores(
+            out.sequences,
+            out.scores,
+            getattr(out, "beam_indices", None),
+            normalize_logits=n_beams == 1,
+        )
+        written = out.sequences[:, 1:] != self.tokenizer.pad_token_id
+        totals = steps.masked_fill(~written[:, : steps.shape[1]], 0.0).sum(dim=1).tolist()
+        texts = self.tokenizer.batch_decode(out.sequences, skip_special_tokens=True)
+        lengths = written.sum(dim=1).tolist()
+        return [Decoded(*row) for row in zip(texts, totals, lengths, strict=True)]
+
+    def _reading(self, candidates: list[Decoded], n_alternatives: int) -> Reading:
+        """The likeliest candidate that is valid LaTeX, the others as alternatives."""
+        ordered = sorted(candidates, key=lambda c: not is_valid(c.canonical))
+        unique = {self._pretty(c): self.confidence(c) for c in reversed(ordered)}
+        (latex, confidence), *others = reversed(unique.items())
+        return Reading(latex, confidence, others[:n_alternatives])
+
+    def _pretty(self, candidate: Decoded) -> str:
+        try:
+            return pretty(candidate.canonical)
+        except TexError:
+            return candidate.canonical  # better an odd formula to correct than none
+
+    def confidence(self, candidate: Decoded) -> float:
+        """Estimate from 0 to 1 that a reading is right in every token.
+
+        A logistic curve over the log-probability, fitted on the selection set, since the
+        product of probabilities itself says too little. Source: Platt 1999."""
+        slope = getattr(self.model.config, "confidence_slope", 1.0)
+        offset = getattr(self.model.config, "confidence_offset", 0.0)
+        value = slope * candidate.log_probability + offset
+        return float(1 / (1 + np.exp(-np.clip(value, -30, 30))))
+
+
+def stack_pictures(pictures: Sequence[np.ndarray]) -> tuple[Tensor, Tensor]:
+    """Ink maps (h, w) uint8 of different sizes -> pixel_values (B, 1, H, W) float32 from 0 to 1, H and W
+    multiples of 16, and picture_sizes (B, 2)."""
+    sizes = np.array([picture.shape for picture in pictures])
+    height, width = -(-sizes.max(axis=0) // COARSE_STRIDE) * COARSE_STRIDE
+    canvas = np.zeros((len(pictures), 1, height, width), dtype=np.uint8)
+    for i, picture in enumerate(pictures):
+        canvas[i, 0, : picture.shape[0], : picture.shape[1]] = picture
+    return torch.from_numpy(canvas).float().div_(255), torch.from_numpy(sizes)
+
+
+def shape_batches(shapes: Sequence[tuple[int, int]], pixel_budget: int) -> Iterator[list[int]]:
+    """Indices of pictures that go together, alike in shape and within the budget of padded pixels."""
+    padded = -(-np.array(shapes).reshape(-1, 2) // COARSE_STRIDE) * COARSE_STRIDE
+    batch: list[int] = []
+    height = width = 0
+    for i in np.lexsort((padded[:, 1], padded[:, 0])):
+        height, width = max(height, padded[i, 0]), max(width, padded[i, 1])
+        if batch and (len(batch) + 1) * height * width > pixel_budget:
+            yield batch
+            batch, (height, width) = [], padded[i]
+        batch.append(int(i))
+    if batch:
+        yield batch
