@@ -1,0 +1,238 @@
+"""From examples to batches: which go together, in which order, and as tensors.
+
+Pictures are as large as their formulas, so batches are made by shape, height first, up to a number of pixels.
+The plan of an epoch follows from (seed, epoch) alone: any process can make it, and a resumed run goes on
+with the very next batch.
+"""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+import torch
+from torch.utils.data import DataLoader, Dataset
+from transformers import PreTrainedTokenizerFast
+
+from latexocr.modeling import COARSE_STRIDE, STRIDE
+from latexocr.recognizer import stack_pictures
+from trainer.data.examples import Example
+from trainer.data.strokes import InkAugment, Sample, rng_for
+from trainer.objective import IGNORE, Batch
+
+HEIGHT_BIN_PX = 16  # pictures whose padded heights fall in one bin are batched together
+
+
+@dataclass(frozen=True)
+class BatchConfig:
+    """How batches are made."""
+
+    pixel_budget: int = 136_000  # padded pixels per batch
+    max_examples: int = 64  # per batch: isolated symbols are tiny
+    max_tokens: int = 256  # longer formulas are left out of training
+    # Formulas of epochs 0, 1, ... have at most so many tokens; later epochs take all.
+    curriculum: tuple[int, ...] = ()
+    # Isolated symbols in epochs 0, 1, ...; the last number holds from there on.
+    symbols_per_epoch: tuple[int, ...] = (0,)
+    scale_min: float = 0.7  # symbol size relative to the model's, log-uniform
+    scale_max: float = 1.4
+
+    def __post_init__(self) -> None:
+        if self.pixel_budget < COARSE_STRIDE**2 or not 0 < self.scale_min <= self.scale_max:
+            raise ValueError(
+                f"expected pixel_budget >= {COARSE_STRIDE**2} and 0 < scale_min <= scale_max, got {self}"
+            )
+
+
+@dataclass(frozen=True)
+class Draw:
+    """One example as one epoch draws it: its index, and how much larger than the model's symbols."""
+
+    epoch: int
+    index: int
+    scale: float
+
+
+class BatchPlan:
+    """Batches of all epochs, one after the other. Indices below n_formulas are formulas, the others
+    isolated symbols."""
+
+    def __init__(
+        self,
+        formulas: Sequence[Example],
+        symbols: Sequence[Example],
+        n_tokens: Sequence[int],
+        symbol_px: int,
+        config: BatchConfig,
+        seed: int,
+    ) -> None:
+        """Args: n_tokens, tokens of each formula, start and end included."""
+        if not formulas:
+            raise ValueError("expected at least one formula to train on, got none")
+        self.n_formulas = len(formulas)
+        self.n_tokens = np.asarray(n_tokens)
+        self.n_symbols = len(symbols)
+        self.config = config
+        self.seed = seed
+        examples = [*formulas, *symbols]
+        self.shapes = np.array([e.expected_shape(symbol_px) for e in examples], dtype=np.float64)
+        self._newest: tuple[int, list[list[Draw]]] = (-1, [])
+
+    def epoch(self, epoch: int) -> list[list[Draw]]:
+        """The batches of an epoch, in training order."""
+        if self._newest[0] != epoch:
+            self._newest = (epoch, self._make_epoch(epoch))
+        return self._newest[1]
+
+    def _make_epoch(self, epoch: int) -> list[list[Draw]]:
+        rng = np.random.default_rng([self.seed, epoch])
+        chosen = np.concatenate([self._formulas(epoch), self._symbols(epoch, rng)])
+        config = self.config
+        scales = np.exp(
+            rng.uniform(np.log(config.scale_min), np.log(config.scale_max), len(chosen))
+        )
+        stride = COARSE_STRIDE
+        padded = np.ceil(self.shapes[chosen] * scales[:, None] / stride).astype(int) * stride
+        order = np.lexsort((rng.random(len(chosen)), padded[:, 1], padded[:, 0] // HEIGHT_BIN_PX))
+        batches: list[list[Draw]] = []
+        height = width = 0
+        for i in order:
+            height, width = max(height, padded[i, 0]), max(width, padded[i, 1])
+            full = batches and (
+                (len(batches[-1]) + 1) * height * width > config.pixel_budget
+                or len(batches[-1]) >= config.max_examples
+            )
+            if not batches or full:
+                batches.append([])
+                height, width = padded[i]
+            batches[-1].append(Draw(epoch, int(chosen[i]), float(scales[i])))
+        return [batches[i] for i in rng.permutation(len(batches))]
+
+    def _formulas(self, epoch: int) -> np.ndarray:
+        longest = self.config.max_tokens
+        if epoch < len(self.config.curriculum):
+            longest = min(longest, self.config.curriculum[epoch])
+        chosen = np.flatnonzero(self.n_tokens <= longest)
+        return chosen if len(chosen) else np.argsort(self.n_tokens)[:1]
+
+    def _symbols(self, epoch: int, rng: np.random.Generator) -> np.ndarray:
+        wanted = self.config.symbols_per_epoch
+        n = min(wanted[min(epoch, len(wanted) - 1)], self.n_symbols) if wanted else 0
+        return self.n_formulas + rng.choice(self.n_symbols, n, replace=False)
+
+
+class PlannedBatches:
+    """Batch sampler: every n_processes-th batch of the plan from a position on, for ever."""
+
+    def __init__(
+        self, plan: BatchPlan, epoch: int, position: int, process: int = 0, n_processes: int = 1
+    ) -> None:
+        self.plan = plan
+        self.start = (epoch, position)
+        self.process, self.n_processes = process, n_processes
+
+    def __iter__(self) -> Iterator[list[Draw]]:
+        epoch, position = self.start
+        while True:
+            batches = self.plan.epoch(epoch)
+            # An epoch's last batches that do not go round are left out, so that all
+            # processes take the same number of steps.
+            usable = rounds(len(batches), self.n_processes) * self.n_processes
+            yield from batches[position + self.process : usable : self.n_processes]
+            epoch, position = epoch + 1, 0
+
+
+def rounds(n_batches: int, n_processes: int) -> int:
+    """Steps that n_processes can take together; at least one, or an epoch might be empty."""
+    return max(1, n_batches // n_processes)
+
+
+class DrawnExamples(Dataset):
+    """Draws of examples as training samples."""
+
+    def __init__(
+        self,
+        examples: Sequence[Example],
+        token_ids: Sequence[list[int]],
+        symbol_ids: dict[str, int],
+        symbol_px: int,
+        augment: InkAugment | None,
+        seed: int,
+    ) -> None:
+        self.examples, self.token_ids, self.symbol_ids = examples, token_ids, symbol_ids
+        self.symbol_px, self.seed = symbol_px, seed
+        # The plan has drawn the scale already, since it decides what fits in a batch.
+        self.augment = augment and replace(augment, scale_min=1.0, scale_max=1.0)
+
+    def __getitem__(self, draw: Draw) -> tuple[Sample, list[int], list[int]]:
+        """The picture, its token ids, and the token id of each of its symbols (IGNORE if none)."""
+        example = self.examples[draw.index]
+        rng = rng_for(self.seed, draw.epoch, draw.index) if self.augment else None
+        sample = example.sample(self.symbol_px * draw.scale, rng, self.augment)
+        labels = [self.symbol_ids.get(label, IGNORE) for label in example.symbol_labels]
+        return sample, self.token_ids[draw.index], labels
+
+
+def collate(samples: Sequence[tuple[Sample, list[int], list[int]]]) -> Batch:
+    """Samples of DrawnExamples as one batch."""
+    pictures = [sample.pixels for sample, _, _ in samples]
+    pixel_values, sizes = stack_pictures(pictures)
+    height, width = pixel_values.shape[-2:]
+    longest = max(len(ids) for _, ids, _ in samples)
+    tokens = torch.zeros(len(samples), longest, dtype=torch.int64)
+    labels = torch.full((len(samples), longest), IGNORE, dtype=torch.int64)
+    cells = torch.full((len(samples), (height // STRIDE) * (width // STRIDE)), IGNORE)
+    for i, (sample, ids, symbol_ids) in enumerate(samples):
+        tokens[i, : len(ids)] = labels[i, : len(ids)] = torch.tensor(ids)
+        if sample.marks is not None:
+            grid = (height // STRIDE, width // STRIDE)
+            cells[i] = torch.from_numpy(cell_labels(sample.marks, symbol_ids, grid))
+    return Batch(pixel_values, sizes, tokens[:, :-1], labels[:, 1:], cells)
+
+
+def cell_labels(marks: np.ndarray, symbol_ids: Sequence[int], grid: tuple[int, int]) -> np.ndarray:
+    """The token id of the symbol that has most ink in each cell.
+
+    Args: marks (M, 3), x and y in pixels and the symbol's index, -1 for none; symbol_ids, the token id
+        of each symbol; grid, rows and columns of cells.
+    Returns: (rows * columns,) int64, IGNORE where there is no ink or no id."""
+    rows, columns = grid
+    labels = np.full(rows * columns, IGNORE, dtype=np.int64)
+    x, y, symbol = (marks[:, 0] // STRIDE), (marks[:, 1] // STRIDE), marks[:, 2].astype(int)
+    inside = (symbol >= 0) & (x >= 0) & (x < columns) & (y >= 0) & (y < rows)
+    if not inside.any():
+        return labels
+    n_symbols = len(symbol_ids)
+    cell = (y * columns + x).astype(int)[inside]
+    votes = np.bincount(cell * n_symbols + symbol[inside], minlength=len(labels) * n_symbols)
+    votes = votes.reshape(-1, n_symbols)
+    inked = votes.any(axis=1)
+    labels[inked] = np.asarray(symbol_ids)[votes[inked].argmax(axis=1)]
+    return labels
+
+
+def symbol_token_ids(tokenizer: PreTrainedTokenizerFast, labels: set[str]) -> dict[str, int]:
+    """Token id of each symbol label that is one token of the vocabulary, for the cell loss."""
+    known = tokenizer.get_vocab()
+    return {label: known[label] for label in labels if label in known}
+
+
+def make_loader(
+    dataset: DrawnExamples, batches: PlannedBatches, n_workers: int
+) -> DataLoader[Batch]:
+    """Loader that draws ahead of the training step in n_workers processes of their own."""
+    return DataLoader(
+        dataset,
+        batch_sampler=batches,
+        collate_fn=collate,
+        num_workers=n_workers,
+        prefetch_factor=8 if n_workers else None,
+        worker_init_fn=one_thread,
+        # Its own generator: drawing the workers' seed from the global one would shift dropout
+        # in a resumed run.
+        generator=torch.Generator(),
+    )
+
+
+def one_thread(_: int) -> None:
+    """Workers draw with one thread each; more would take the cores from the training step."""
+    torch.set_num_threads(1)

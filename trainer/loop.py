@@ -1,0 +1,358 @@
+"""The one training loop: updates, learning rate, averaged weights, checkpoints, evaluation.
+
+It runs on `accelerate`: one process or many, CPU or GPU. What it must remember between two runs is RunState and
+the averaged weights; both lie in every checkpoint, beside model and optimiser.
+"""
+
+import json
+import logging
+import math
+import os
+import shutil
+import time
+from collections.abc import Callable, Iterator
+from contextlib import nullcontext
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from accelerate import Accelerator
+from torch import nn
+from tqdm import tqdm
+
+from trainer.objective import Batch, LossSums
+
+logger = logging.getLogger(__name__)
+
+CHECKPOINTS_KEPT = 2
+
+
+@dataclass(frozen=True)
+class LoopConfig:
+    """Length and optimiser of a run."""
+
+    max_steps: int = 20_000  # optimiser updates
+    peak_lr: float = 8e-4
+    final_lr: float = 1e-6
+    warmup_steps: int = 500
+    weight_decay: float = 0.01
+    max_norm: float = 1.0  # gradients are clipped to it
+    ema_decay: float = 0.999
+    accumulate: int = 1  # batches per update
+    mixed_precision: str = "auto"  # auto, no, bf16 or fp16
+    n_threads: int = 0  # 0: the cores divided by the processes of this machine
+    save_minutes: float = 5.0
+    eval_minutes: float = 15.0
+    log_steps: int = 50
+
+    def __post_init__(self) -> None:
+        if self.max_steps < 1 or self.accumulate < 1:
+            raise ValueError(
+                f"max_steps and accumulate must be at least 1, got {self.max_steps}, {self.accumulate}"
+            )
+        if self.mixed_precision not in ("auto", "no", "bf16", "fp16"):
+            raise ValueError(
+                f"mixed_precision must be auto, no, bf16 or fp16, got {self.mixed_precision!r}"
+            )
+
+
+@dataclass
+class RunState:
+    """Where a run stands."""
+
+    step: int = 0  # optimiser updates
+    epoch: int = 0
+    position: int = 0  # batches of this epoch that all processes together have used
+    seconds: float = 0.0  # of training, over all runs
+    n_examples: int = 0
+    best_exprate: float = 0.0  # percent, on the selection set
+
+    def state_dict(self) -> dict[str, Any]:
+        return asdict(self)
+
+    def load_state_dict(self, saved: dict[str, Any]) -> None:
+        self.__dict__.update(saved)
+
+
+class AveragedWeights:
+    """Exponential moving average of a model's weights and batch statistics.
+
+    Source: Polyak averaging as in Tarvainen and Valpola 2017, arXiv:1703.01780. The decay grows with the
+    steps, so that the random start is soon forgotten."""
+
+    def __init__(self, model: nn.Module, decay: float) -> None:
+        self.decay = decay
+        self.n_updates = 0
+        self.values = {
+            key: value.detach().clone().float()
+            for key, value in model.state_dict().items()
+            if value.is_floating_point()
+        }
+
+    @torch.no_grad()
+    def update(self, model: nn.Module) -> None:
+        self.n_updates += 1
+        decay = min(self.decay, (1 + self.n_updates) / (10 + self.n_updates))
+        current = model.state_dict()
+        torch._foreach_lerp_(
+            list(self.values.values()), [current[key] for key in self.values], 1 - decay
+        )
+
+    def copy_to(self, model: nn.Module) -> None:
+        """Overwrite the model's weights with the averages."""
+        model.load_state_dict(self.values, strict=False)
+
+    def state_dict(self) -> dict[str, Any]:
+        return {"n_updates": self.n_updates, "values": self.values}
+
+    def load_state_dict(self, saved: dict[str, Any]) -> None:
+        self.n_updates = saved["n_updates"]
+        for key, value in saved["values"].items():
+            self.values[key].copy_(value)
+
+
+def learning_rate(step: int, config: LoopConfig) -> float:
+    """Linear warm-up, then half a cosine down to final_lr at max_steps.
+
+    Source: Loshchilov and Hutter 2017, arXiv:1608.03983, eq. 5, without restarts."""
+    if step < config.warmup_steps:
+        return config.peak_lr * (step + 1) / config.warmup_steps
+    progress = (step - config.warmup_steps) / max(1, config.max_steps - config.warmup_steps)
+    wave = 0.5 * (1 + math.cos(math.pi * min(1.0, progress)))
+    return config.final_lr + (config.peak_lr - config.final_lr) * wave
+
+
+def make_accelerator(config: LoopConfig, run_dir: Path) -> Accelerator:
+    """Accelerator that uses all cores and the fastest safe number format.
+
+    `accelerate launch` sets OMP_NUM_THREADS to 1 on a CPU, hence the threads are set here."""
+    precision = config.mixed_precision
+    if precision == "auto":
+        precision = "bf16" if has_fast_bf16() else "no"
+    accelerator = Accelerator(
+        mixed_precision=precision, log_with="tensorboard", project_dir=str(run_dir)
+    )
+    n_local = int(os.environ.get("LOCAL_WORLD_SIZE", accelerator.num_processes))
+    torch.set_num_threads(config.n_threads or max(1, (os.cpu_count() or 1) // n_local))
+    return accelerator
+
+
+def has_fast_bf16() -> bool:
+    if torch.cuda.is_available():
+        return torch.cuda.is_bf16_supported()
+    return torch.cpu._is_avx512_bf16_supported() or torch.cpu._is_amx_tile_supported()
+
+
+def make_optimizer(model: nn.Module, config: LoopConfig) -> torch.optim.AdamW:
+    """AdamW; biases, norms and embeddings do not decay."""
+    decayed = [p for n, p in model.named_parameters() if p.ndim > 1 and "embed" not in n]
+    chosen = {id(p) for p in decayed}
+    others = [p for p in model.parameters() if id(p) not in chosen]
+    groups = [
+        {"params": decayed, "weight_decay": config.weight_decay},
+        {"params": others, "weight_decay": 0.0},
+    ]
+    return torch.optim.AdamW(groups, lr=config.peak_lr, betas=(0.9, 0.98), fused=True)
+
+
+class Loop:
+    """A run: model, optimiser, averaged weights, state, and the folder where they are kept."""
+
+    def __init__(self, accelerator: Accelerator, model: nn.Module, config: LoopConfig) -> None:
+        self.accelerator, self.config = accelerator, config
+        self.run_dir = Path(accelerator.project_dir)
+        self.state = RunState()
+        # Channels last is what oneDNN's and cuDNN's bfloat16 convolutions want.
+        model = model.to(memory_format=torch.channels_last)
+        self.average = AveragedWeights(model, config.ema_decay)
+        optimizer = make_optimizer(model, config)
+        self.model, self.optimizer = accelerator.prepare(model, optimizer)
+        for key, value in self.average.values.items():
+            self.average.values[key] = value.to(accelerator.device)
+        accelerator.register_for_checkpointing(self.state, self.average)
+
+    # --- One update ---------------------------------------------------------------------------
+
+    def update(self, batches: list[Batch]) -> dict[str, float]:
+        """One optimiser step over some batches, averaged over all their tokens in all processes.
+
+        Returns: the loss per token, unsmoothed, the share of tokens right, and the cell loss.
+        Raises: FloatingPointError if the loss is not finite."""
+        lr = learning_rate(self.state.step, self.config)
+        for group in self.optimizer.param_groups:
+            group["lr"] = lr
+        device, world = self.accelerator.device, self.accelerator.num_processes
+        n_tokens = self._sum(sum(batch.n_tokens for batch in batches))
+        sums = torch.zeros(3, device=device)
+        for i, batch in enumerate(batches):
+            last = i == len(batches) - 1
+            with self.accelerator.no_sync(self.model) if not last else nullcontext():
+                losses: LossSums = self.model(**vars(batch.to(device)))
+                # The objective is a sum over tokens; DDP averages over processes, hence the factor.
+                self.accelerator.backward(losses.objective * (world / n_tokens))
+            sums += torch.stack([losses.token_loss, losses.n_right, losses.cell_loss]).detach()
+        token_loss, n_right, cell_loss = sums.tolist()
+        if not math.isfinite(token_loss):
+            raise FloatingPointError(f"the loss is {token_loss} at step {self.state.step}")
+        self.accelerator.clip_grad_norm_(self.model.parameters(), self.config.max_norm)
+        self.optimizer.step()
+        self.optimizer.zero_grad(set_to_none=True)
+        self.average.update(self.accelerator.unwrap_model(self.model))
+        n_own = max(1, sum(batch.n_tokens for batch in batches))
+        return {
+            "loss": token_loss / n_own,
+            "accuracy": n_right / n_own,
+            "cell_loss": cell_loss / len(batches),
+            "lr": lr,
+        }
+
+    def _sum(self, number: int) -> float:
+        """Sum over the processes."""
+        value = torch.tensor(float(number), device=self.accelerator.device)
+        return float(self.accelerator.reduce(value, "sum"))
+
+    # --- The run ------------------------------------------------------------------------------
+
+    def run(
+        self,
+        batches: Iterator[Batch],
+        next_epoch_after: Callable[[int], int],
+        evaluate: Callable[[nn.Module], dict[str, float]] | None,
+    ) -> None:
+        """Train until max_steps.
+
+        Args: batches, from where the state stands; next_epoch_after, batches that epoch number has for
+            all processes together; evaluate, figures of the model with averaged weights; its
+            `exprate` decides which weights are kept as best."""
+        config, state = self.config, self.state
+        clock = _Clock(state.seconds)
+        bar = self._progress_bar()
+        window: list[dict[str, float]] = []
+        while state.step < config.max_steps:
+            chunk = [next(batches) for _ in range(config.accumulate)]
+            window.append(self.update(chunk))
+            self._advance(chunk, next_epoch_after)
+            state.seconds = clock.seconds()
+            bar.update()
+            done = state.step == config.max_steps
+            if state.step % config.log_steps == 0 or done:
+                self._log(_means(window), bar)
+                window = []
+            if evaluate and self._agree(clock.is_due("eval", config.eval_minutes) or done):
+                self._evaluate(evaluate)
+            if self._agree(clock.is_due("save", config.save_minutes) or done):
+                self.save()
+        bar.close()
+
+    def _advance(self, chunk: list[Batch], batches_in: Callable[[int], int]) -> None:
+        state, world = self.state, self.accelerator.num_processes
+        state.step += 1
+        state.n_examples += sum(len(batch.labels) for batch in chunk) * world
+        state.position += len(chunk) * world
+        while state.position >= batches_in(state.epoch):
+            state.position -= batches_in(state.epoch)
+            state.epoch += 1
+
+    def _agree(self, due: bool) -> bool:
+        """The main process decides what clocks decide, or the others would wait for ever."""
+        if self.accelerator.num_processes == 1:
+            return due
+        flag = torch.tensor(float(due and self.accelerator.is_main_process))
+        return bool(self.accelerator.reduce(flag.to(self.accelerator.device), "sum") > 0)
+
+    def _progress_bar(self) -> tqdm:
+        return tqdm(
+            total=self.config.max_steps,
+            initial=self.state.step,
+            disable=None if self.accelerator.is_main_process else True,
+            unit="step",
+        )
+
+    def _log(self, means: dict[str, float], bar: tqdm) -> None:
+        state = self.state
+        means = means | {"epoch": state.epoch, "examples_per_s": state.n_examples / state.seconds}
+        self.accelerator.log({f"train/{key}": value for key, value in means.items()}, state.step)
+        bar.set_postfix(loss=f"{means['loss']:.3f}", right=f"{means['accuracy']:.3f}")
+        self._record("train", means)
+
+    def _evaluate(self, evaluate: Callable[[nn.Module], dict[str, float]]) -> None:
+        """Only the main process evaluates; the others meet it at the next update."""
+        if not self.accelerator.is_main_process:
+            return
+        model = self.accelerator.unwrap_model(self.model)
+        current = {key: value.clone() for key, value in model.state_dict().items()}
+        self.average.copy_to(model)
+        model.eval()
+        figures = evaluate(model)
+        model.load_state_dict(current)
+        model.train()
+        self.accelerator.log(
+            {f"select/{key}": value for key, value in figures.items()}, self.state.step
+        )
+        self._record("select", figures)
+        self.state.best_exprate = max(self.state.best_exprate, figures.get("exprate", 0.0))
+
+    def _record(self, kind: str, figures: dict[str, float]) -> None:
+        """One JSON line: what a reader without TensorBoard looks at, and what figures are made from."""
+        if not self.accelerator.is_main_process:
+            return
+        line = {"kind": kind, "step": self.state.step, "seconds": round(self.state.seconds, 1)}
+        line |= {key: round(value, 6) for key, value in figures.items()}
+        with (self.run_dir / "log.jsonl").open("a", encoding="utf-8") as log:
+            log.write(json.dumps(line) + "\n")
+        if kind == "select":
+            logger.info("step %d: %s", self.state.step, line)
+
+    # --- Checkpoints --------------------------------------------------------------------------
+
+    def save(self) -> None:
+        """Write a checkpoint; it appears under its name only when it is whole."""
+        target = self.run_dir / "checkpoints" / f"step_{self.state.step:08d}"
+        unfinished = target.with_name(target.name + ".tmp")
+        self.accelerator.save_state(str(unfinished))
+        if self.accelerator.is_main_process:
+            shutil.rmtree(target, ignore_errors=True)
+            unfinished.rename(target)
+            for old in checkpoints(self.run_dir)[:-CHECKPOINTS_KEPT]:
+                shutil.rmtree(old)
+        self.accelerator.wait_for_everyone()
+
+    def resume(self) -> bool:
+        """Go on from the newest checkpoint of the run's folder, if there is one."""
+        found = checkpoints(self.run_dir)
+        if not found:
+            return False
+        self.accelerator.load_state(str(found[-1]))
+        logger.info("resumed from %s", found[-1].name)
+        return True
+
+
+def checkpoints(run_dir: Path) -> list[Path]:
+    """Whole checkpoints of a run, oldest first."""
+    folder = run_dir / "checkpoints"
+    return sorted(p for p in folder.glob("step_*") if p.suffix != ".tmp")
+
+
+class _Clock:
+    """Seconds of a run, and which of its regular duties are due."""
+
+    def __init__(self, seconds_before: float) -> None:
+        self.start = time.monotonic()
+        self.before = seconds_before
+        self.last: dict[str, float] = {}
+
+    def seconds(self) -> float:
+        return self.before + time.monotonic() - self.start
+
+    def is_due(self, duty: str, minutes: float) -> bool:
+        now = time.monotonic()
+        if now - self.last.setdefault(duty, self.start) < 60 * minutes:
+            return False
+        self.last[duty] = now
+        return True
+
+
+def _means(rows: list[dict[str, float]]) -> dict[str, float]:
+    return {key: sum(row[key] for row in rows) / len(rows) for key in rows[0]}
+
