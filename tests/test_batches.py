@@ -1,0 +1,169 @@
+"""Plans of batches, and batches as tensors."""
+
+from itertools import islice
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from tests.tiny import write_inks
+
+from latexocr.errors import DataError
+from latexocr.tokenizer import build_tokenizer
+from trainer.data.batches import (
+    BatchConfig,
+    BatchPlan,
+    Draw,
+    DrawnExamples,
+    PlannedBatches,
+    cell_labels,
+    collate,
+    symbol_token_ids,
+)
+from trainer.data.crohme import symbol_inks
+from trainer.data.examples import InkExample, load_examples, part_of
+from trainer.data.strokes import InkAugment
+from trainer.objective import IGNORE
+
+
+@pytest.fixture(scope="module")
+def formulas(tmp_path_factory) -> list[InkExample]:
+    return load_examples(str(write_inks(tmp_path_factory.mktemp("inks"), n=40)))
+
+
+def make_plan(formulas, seed=0, **config) -> BatchPlan:
+    symbols = [InkExample(ink) for ink in symbol_inks([f.ink for f in formulas])]
+    n_tokens = [len(f.latex) + 2 for f in formulas]
+    return BatchPlan(formulas, symbols, n_tokens, 20, BatchConfig(**config), seed)
+
+
+def indices(batches: list[list[Draw]]) -> list[int]:
+    return sorted(draw.index for batch in batches for draw in batch)
+
+
+def test_an_epoch_has_every_formula_once(formulas):
+    batches = make_plan(formulas, pixel_budget=20_000).epoch(5)
+    assert indices(batches) == list(range(40))
+    assert len(batches) > 3
+
+
+def test_batches_keep_the_budget_of_padded_pixels(formulas):
+    plan = make_plan(formulas, pixel_budget=20_000)
+    for batch in plan.epoch(0):
+        sides = [-(-plan.shapes[d.index] * d.scale // 16) * 16 for d in batch]
+        height, width = np.max(sides, axis=0)
+        assert len(batch) == 1 or len(batch) * height * width <= 20_000
+
+
+def test_the_curriculum_starts_with_short_formulas_and_symbols(formulas):
+    plan = make_plan(formulas, curriculum=(3,), symbols_per_epoch=(7, 2))
+    first, second = indices(plan.epoch(0)), indices(plan.epoch(1))
+    assert all(plan.n_tokens[i] <= 3 for i in first if i < 40)
+    assert sum(i >= 40 for i in first) == 7
+    assert [i for i in second if i < 40] == list(range(40))
+    assert sum(i >= 40 for i in second) == 2
+
+
+def test_the_plan_follows_from_seed_and_epoch(formulas):
+    config = {"pixel_budget": 20_000}
+    assert make_plan(formulas, **config).epoch(1) == make_plan(formulas, **config).epoch(1)
+    assert make_plan(formulas, **config).epoch(1) != make_plan(formulas, **config).epoch(2)
+    assert make_plan(formulas, **config).epoch(1) != make_plan(formulas, seed=1, **config).epoch(1)
+
+
+def test_starting_at_a_position_gives_what_is_left_then_the_next_epoch(formulas):
+    plan = make_plan(formulas, pixel_budget=20_000)
+    n = len(plan.epoch(0))
+    wanted = [*plan.epoch(0)[n - 2 :], *plan.epoch(1)[:2]]
+    assert list(islice(PlannedBatches(plan, 0, n - 2), 4)) == wanted
+
+
+def test_processes_share_the_batches_of_an_epoch(formulas):
+    plan = make_plan(formulas, pixel_budget=20_000)
+    n_steps = len(plan.epoch(0)) // 2
+    shares = [list(islice(PlannedBatches(plan, 0, 0, p, 2), n_steps)) for p in (0, 1)]
+    together = [batch for pair in zip(*shares, strict=True) for batch in pair]
+    assert together == plan.epoch(0)[: 2 * n_steps]
+
+
+def test_a_batch_holds_what_its_samples_hold(formulas):
+    tokenizer = build_tokenizer()
+    ids = [tokenizer(" ".join(f.latex)).input_ids for f in formulas]
+    known = symbol_token_ids(tokenizer, {s for f in formulas for s in f.symbol_labels})
+    dataset = DrawnExamples(formulas, ids, known, 20, InkAugment(), seed=0)
+    chosen = [Draw(0, i, 1.0) for i in (3, 4, 5)]
+    samples = [dataset[draw] for draw in chosen]
+    batch = collate(samples)
+    assert batch.n_tokens == sum(len(ids[d.index]) - 1 for d in chosen)
+    for row, (sample, token_ids, _) in enumerate(samples):
+        height, width = sample.pixels.shape
+        picture = torch.from_numpy(sample.pixels) / 255
+        assert torch.equal(batch.pixel_values[row, 0, :height, :width], picture)
+        assert batch.pixel_values[row].sum() == pytest.approx(float(picture.sum()), rel=1e-5)
+        assert batch.picture_sizes[row].tolist() == [height, width]
+        n = len(token_ids) - 1
+        assert batch.input_ids[row, :n].tolist() == token_ids[:-1]
+        assert batch.labels[row, :n].tolist() == token_ids[1:]
+        assert (batch.labels[row, n:] == IGNORE).all()
+        shown = set(batch.cells[row].unique().tolist()) - {IGNORE}
+        assert shown == {known[label] for label in formulas[chosen[row].index].symbol_labels}
+
+
+def test_samples_repeat_by_seed_epoch_and_index(formulas):
+    def pixels(epoch: int, seed: int) -> np.ndarray:
+        dataset = DrawnExamples(formulas, [[1, 2]] * 40, {}, 20, InkAugment(), seed)
+        return dataset[Draw(epoch, 0, 1.0)][0].pixels
+
+    assert np.array_equal(pixels(0, 0), pixels(0, 0))
+    assert not np.array_equal(pixels(0, 0), pixels(1, 0))
+    assert not np.array_equal(pixels(0, 0), pixels(0, 1))
+
+
+def test_a_cell_belongs_to_the_symbol_with_most_ink_in_it():
+    marks = np.array([[1, 1, 0], [2, 2, 1], [3, 3, 1], [9, 1, 0], [1, 9, -1], [17, 1, 2]], float)
+    labels = cell_labels(marks, [50, 60, IGNORE], grid=(2, 2))
+    assert labels.tolist() == [60, 50, IGNORE, IGNORE]
+
+
+# --- Where examples come from ---------------------------------------------------------------
+
+
+def test_a_table_of_pictures_is_read_from_a_folder(tmp_path):
+    import cv2
+
+    for name in ("a.png", "b.png"):
+        page = np.full((60, 90), 255, np.uint8)
+        cv2.line(page, (20, 20), (60, 40), 0, 3)
+        cv2.imwrite(str(tmp_path / name), page)
+    (tmp_path / "labels.tsv").write_text("image\tlatex\na.png\tx\nb.png\t\\frac{1}{2}\n")
+    examples = load_examples(str(tmp_path))
+    assert [(e.name, e.latex) for e in examples] == [("a.png", "x"), ("b.png", r"\frac{1}{2}")]
+    assert examples[0].sample(20, None, None).pixels.max() == 255
+
+
+@pytest.mark.parametrize(
+    ("files", "message"),
+    [
+        pytest.param({}, "found neither", id="empty folder"),
+        pytest.param({"t.tsv": "image\tlatex\nx.png\ty\n"}, "picture x.png is missing", id="missing"),
+        pytest.param({"t.tsv": "just one column\n"}, "expected `image<TAB>latex`", id="no tab"),
+    ],
+)
+def test_folders_that_are_no_data_set_say_why(tmp_path, files, message):
+    for name, text in files.items():
+        (tmp_path / name).write_text(text)
+    with pytest.raises(DataError, match=message):
+        load_examples(str(tmp_path))
+
+
+def test_parts_are_disjoint_and_repeatable():
+    names = [f"{i}.png" for i in range(1700)]
+    parts = [part_of(name) for name in names]
+    assert 60 < parts.count("select") < 140
+    assert 140 < parts.count("report") < 260
+    assert parts == [part_of(name) for name in names]
+
+
+def test_an_unknown_part_is_refused(tmp_path):
+    with pytest.raises(DataError, match="expected a part out of select, report, train"):
+        load_examples(str(write_inks(Path(tmp_path) / "inks", n=2)), part="test")

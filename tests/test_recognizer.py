@@ -1,0 +1,94 @@
+"""Reading pictures: contract, order, batches, beams, confidence."""
+
+import cv2
+import numpy as np
+import pytest
+import torch
+from tests.tiny import tiny_recognizer
+
+from latexocr.errors import ImageError, ModelError
+from latexocr.recognizer import Recognizer, shape_batches
+
+
+@pytest.fixture(scope="module")
+def recognizer() -> Recognizer:
+    return tiny_recognizer()
+
+
+def drawing(n_symbols: int, size: int = 40) -> np.ndarray:
+    """A row of crosses, dark on white, (H, W) uint8."""
+    page = np.full((2 * size, (n_symbols + 1) * 2 * size), 255, np.uint8)
+    for i in range(n_symbols):
+        x, y = (2 * i + 1) * size, size // 2
+        cv2.line(page, (x, y), (x + size, y + size), 0, 4)
+        cv2.line(page, (x + size, y), (x, y + size), 0, 4)
+    return page
+
+
+def test_a_reading_has_latex_confidence_and_alternatives(recognizer):
+    reading = recognizer.read(drawing(2), n_alternatives=3)
+    assert isinstance(reading.latex, str)
+    assert 0 <= reading.confidence <= 1
+    assert len(reading.alternatives) <= 3
+    latexes = [reading.latex, *(latex for latex, _ in reading.alternatives)]
+    assert len(set(latexes)) == len(latexes)
+    confidences = [confidence for _, confidence in reading.alternatives]
+    assert confidences == sorted(confidences, reverse=True)
+
+
+def test_a_batch_reads_as_one_by_one_in_the_order_given(recognizer):
+    drawings = [drawing(n) for n in (5, 1, 3, 2, 4)]
+    together = recognizer.read_batch(drawings, n_alternatives=0)
+    alone = [recognizer.read(d, n_alternatives=0) for d in drawings]
+    assert [r.latex for r in together] == [r.latex for r in alone]
+    assert [r.confidence for r in together] == pytest.approx([r.confidence for r in alone], abs=1e-4)
+
+
+def test_beams_find_at_least_as_likely_a_reading_as_greedy(recognizer):
+    picture = [np.full((30, 60), 255, np.uint8)]
+    greedy = recognizer.decode(picture, n_beams=1, max_new_tokens=8)[0]
+    beams = recognizer.decode(picture, n_beams=4, max_new_tokens=8)[0]
+    assert len(greedy) == 1
+    assert len(beams) == 4
+    assert beams[0].log_probability >= greedy[0].log_probability - 1e-4
+
+
+def test_the_log_probability_is_that_of_the_decoded_tokens(recognizer):
+    picture = np.full((24, 56), 255, np.uint8)
+    found = recognizer.decode([picture], max_new_tokens=6)[0][0]
+    ids = recognizer.tokenizer(found.canonical).input_ids[: 1 + found.n_tokens]
+    pixels = torch.zeros(1, 1, 32, 64)
+    pixels[0, 0, :24, :56] = 1
+    tokens = torch.tensor([ids])
+    sizes = torch.tensor([[24, 56]])
+    with torch.no_grad():
+        logits = recognizer.model(pixels, tokens[:, :-1], picture_sizes=sizes).logits
+    logits[:, :, recognizer.unwritable] = -torch.inf
+    wanted = logits.log_softmax(-1).gather(2, tokens[:, 1:, None]).sum()
+    assert found.log_probability == pytest.approx(float(wanted), abs=1e-3)
+
+
+def test_a_saved_recognizer_reads_the_same(recognizer, tmp_path):
+    recognizer.save_pretrained(tmp_path)
+    loaded = Recognizer.from_pretrained(tmp_path, device="cpu")
+    assert loaded.read(drawing(3), 0) == recognizer.read(drawing(3), 0)
+
+
+def test_a_blank_picture_is_an_image_error(recognizer):
+    with pytest.raises(ImageError):
+        recognizer.read(np.full((50, 80), 255, np.uint8))
+
+
+def test_a_folder_without_a_model_is_a_model_error(tmp_path):
+    with pytest.raises(ModelError, match="expected a recogniser"):
+        Recognizer.from_pretrained(tmp_path)
+
+
+def test_shape_batches_keep_the_budget_and_every_picture_once():
+    rng = np.random.default_rng(0)
+    shapes = [tuple(row) for row in rng.integers(8, 200, (80, 2))]
+    batches = list(shape_batches(shapes, pixel_budget=50_000))
+    assert sorted(i for batch in batches for i in batch) == list(range(80))
+    for batch in batches:
+        height, width = (-(-np.array([shapes[i] for i in batch]).max(axis=0) // 16) * 16).tolist()
+        assert len(batch) == 1 or len(batch) * height * width <= 50_000
