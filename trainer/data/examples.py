@@ -19,7 +19,15 @@ from latexocr.errors import DataError, TexError
 from latexocr.imaging import prepare
 from latexocr.latex import canonical
 from trainer.data import crohme
-from trainer.data.strokes import Ink, InkAugment, Sample, expected_shape, sample
+from trainer.data.strokes import (
+    Ink,
+    InkAugment,
+    Sample,
+    draw,
+    expected_shape,
+    ink_symbol_size,
+    sample,
+)
 
 logger = logging.getLogger(__name__)
 
@@ -47,6 +55,9 @@ class Example(Protocol):
     ) -> Sample:
         """The standard picture; plain and always the same if rng is None."""
 
+    def picture(self) -> bytes | np.ndarray:
+        """What a user would hand in: an encoded picture or an array, dark on white."""
+
 
 class InkExample:
     """A formula as pen strokes, drawn afresh each time."""
@@ -67,6 +78,9 @@ class InkExample:
     ) -> Sample:
         return sample(self.ink, symbol_px, rng, augment)
 
+    def picture(self) -> np.ndarray:
+        return 255 - draw(self.ink.strokes, ink_symbol_size(self.ink))
+
 
 class PictureExample:
     """A formula as an encoded picture, read through the same door as a user's."""
@@ -84,6 +98,9 @@ class PictureExample:
         self, symbol_px: float, rng: np.random.Generator | None, augment: InkAugment | None
     ) -> Sample:
         return Sample(self._standard(symbol_px), None)
+
+    def picture(self) -> bytes:
+        return self.encoded
 
     def _standard(self, symbol_px: float) -> np.ndarray:
         return prepare(self.encoded, symbol_px)
