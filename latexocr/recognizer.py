@@ -57,6 +57,11 @@ class Recognizer:
         self.model = model.to(self.device).eval()
         self.tokenizer = tokenizer
         self.symbol_px = model.config.encoder.symbol_px
+        self.unwritable = [
+            tokenizer.pad_token_id,
+            tokenizer.bos_token_id,
+            tokenizer.unk_token_id,
+        ]
 
     @classmethod
     def from_pretrained(cls, source: str | Path, device: str | None = None) -> "Recognizer":
@@ -120,6 +125,7 @@ class Recognizer:
             num_return_sequences=n_beams,
             do_sample=False,
             max_new_tokens=max_new_tokens,
+            suppress_tokens=self.unwritable,
             length_penalty=0.0 if n_beams > 1 else None,
             early_stopping=n_beams > 1,
             return_dict_in_generate=True,

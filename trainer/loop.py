@@ -226,6 +226,7 @@ class Loop:
             all processes together; evaluate, figures of the model with averaged weights; its
             `exprate` decides which weights are kept as best."""
         config, state = self.config, self.state
+        self._record("start", {"threads": torch.get_num_threads(), **self._setting()})
         clock = _Clock(state.seconds)
         bar = self._progress_bar()
         window: list[dict[str, float]] = []
@@ -244,6 +245,14 @@ class Loop:
             if self._agree(clock.is_due("save", config.save_minutes) or done):
                 self.save()
         bar.close()
+
+    def _setting(self) -> dict[str, Any]:
+        """What a reader of the log has to know to compare this run's times with another's."""
+        return {
+            "processes": self.accelerator.num_processes,
+            "precision": self.accelerator.mixed_precision,
+            "device": str(self.accelerator.device),
+        }
 
     def _advance(self, chunk: list[Batch], batches_in: Callable[[int], int]) -> None:
         state, world = self.state, self.accelerator.num_processes
@@ -293,12 +302,12 @@ class Loop:
         self._record("select", figures)
         self.state.best_exprate = max(self.state.best_exprate, figures.get("exprate", 0.0))
 
-    def _record(self, kind: str, figures: dict[str, float]) -> None:
+    def _record(self, kind: str, figures: dict[str, Any]) -> None:
         """One JSON line: what a reader without TensorBoard looks at, and what figures are made from."""
         if not self.accelerator.is_main_process:
             return
         line = {"kind": kind, "step": self.state.step, "seconds": round(self.state.seconds, 1)}
-        line |= {key: round(value, 6) for key, value in figures.items()}
+        line |= {k: round(v, 6) if isinstance(v, float) else v for k, v in figures.items()}
         with (self.run_dir / "log.jsonl").open("a", encoding="utf-8") as log:
             log.write(json.dumps(line) + "\n")
         if kind == "select":
