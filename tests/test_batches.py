@@ -16,14 +16,15 @@ from trainer.data.batches import (
     Draw,
     DrawnExamples,
     PlannedBatches,
-    cell_labels,
+    align_symbols,
     collate,
     symbol_token_ids,
+    symbols_of_cells,
 )
 from trainer.data.crohme import symbol_inks
 from trainer.data.examples import InkExample, load_examples, part_of
 from trainer.data.strokes import InkAugment
-from trainer.objective import IGNORE
+from trainer.objective import IGNORE, NO_SYMBOL
 
 
 @pytest.fixture(scope="module")
@@ -95,9 +96,9 @@ def test_a_batch_holds_what_its_samples_hold(formulas):
     samples = [dataset[draw] for draw in chosen]
     batch = collate(samples)
     assert batch.n_tokens == sum(len(ids[d.index]) - 1 for d in chosen)
-    for row, (sample, token_ids, _) in enumerate(samples):
-        height, width = sample.pixels.shape
-        picture = torch.from_numpy(sample.pixels) / 255
+    for row, drawn in enumerate(samples):
+        token_ids, (height, width) = drawn.token_ids, drawn.sample.pixels.shape
+        picture = torch.from_numpy(drawn.sample.pixels) / 255
         assert torch.equal(batch.pixel_values[row, 0, :height, :width], picture)
         assert batch.pixel_values[row].sum() == pytest.approx(float(picture.sum()), rel=1e-5)
         assert batch.picture_sizes[row].tolist() == [height, width]
@@ -107,12 +108,15 @@ def test_a_batch_holds_what_its_samples_hold(formulas):
         assert (batch.labels[row, n:] == IGNORE).all()
         shown = set(batch.cells[row].unique().tolist()) - {IGNORE}
         assert shown == {known[label] for label in formulas[chosen[row].index].symbol_labels}
+        # Letter by letter, each token writes the next symbol; the end token writes none.
+        assert batch.token_symbols[row, :n].tolist() == [*range(n - 1), NO_SYMBOL]
+        assert set(batch.cell_symbols[row].tolist()) == {NO_SYMBOL, *range(n - 1)}
 
 
 def test_samples_repeat_by_seed_epoch_and_index(formulas):
     def pixels(epoch: int, seed: int) -> np.ndarray:
         dataset = DrawnExamples(formulas, [[1, 2]] * 40, {}, 20, InkAugment(), seed)
-        return dataset[Draw(epoch, 0, 1.0)][0].pixels
+        return dataset[Draw(epoch, 0, 1.0)].sample.pixels
 
     assert np.array_equal(pixels(0, 0), pixels(0, 0))
     assert not np.array_equal(pixels(0, 0), pixels(1, 0))
@@ -121,8 +125,24 @@ def test_samples_repeat_by_seed_epoch_and_index(formulas):
 
 def test_a_cell_belongs_to_the_symbol_with_most_ink_in_it():
     marks = np.array([[1, 1, 0], [2, 2, 1], [3, 3, 1], [9, 1, 0], [1, 9, -1], [17, 1, 2]], float)
-    labels = cell_labels(marks, [50, 60, IGNORE], grid=(2, 2))
-    assert labels.tolist() == [60, 50, IGNORE, IGNORE]
+    assert symbols_of_cells(marks, 3, grid=(2, 2)).tolist() == [1, 0, NO_SYMBOL, NO_SYMBOL]
+
+
+@pytest.mark.parametrize(
+    ("tokens", "symbols", "aligned"),
+    [
+        pytest.param("a + b", "a + b", [0, 1, 2], id="in order"),
+        pytest.param("x _ { 1 }", "x 1", [0, -1, -1, 1, -1], id="braces write nothing"),
+        pytest.param("1 + 1", "1 + 1", [0, 1, 2], id="repeated symbols"),
+        pytest.param("a b c", "a c", [0, -1, 1], id="a symbol missing"),
+        pytest.param("a c", "a b c", [0, 2], id="a symbol too many"),
+        pytest.param("a", "", [-1], id="no symbols"),
+    ],
+)
+def test_tokens_are_aligned_with_the_symbols_they_write(tokens, symbols, aligned):
+    vocabulary = {token: i for i, token in enumerate("a b c x 1 + _ { }".split())}
+    found = align_symbols(*([vocabulary[t] for t in text.split()] for text in (tokens, symbols)))
+    assert found == aligned
 
 
 # --- Where examples come from ---------------------------------------------------------------

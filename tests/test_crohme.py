@@ -333,3 +333,29 @@ def test_sheet_command_writes_a_png(folder: Path, tmp_path: Path, flag: str) -> 
     out = tmp_path / "made" / "sheet.png"
     crohme.main([str(folder), "--sheet", str(out), "--count", "2", flag])
     assert cv2.imread(str(out)).std() > 0
+
+
+# --- The order of symbols -------------------------------------------------------------------
+
+
+def test_symbols_come_in_the_order_of_latex_and_fraction_bars_are_known():
+    mathml = (
+        "<math><mfrac xml:id='bar'><mroot xml:id='root'><mi xml:id='x'>x</mi><mn xml:id='3'>3</mn>"
+        "</mroot><mo xml:id='minus'>-</mo></mfrac></math>"
+    )
+    labels = {"x": "x", "3": "3", "minus": "-", "bar": "-", "root": r"\sqrt", "lost": "y"}
+    order = ["lost", "x", "minus", "3", "root", "bar"]
+    traces = "".join(f'<trace id="{i}">{i} 0, {i} 9</trace>' for i in range(len(order)))
+    groups = "".join(
+        f'<traceGroup><annotation type="truth">{labels[name]}</annotation>'
+        f'<traceView traceDataRef="{i}"/><annotationXML href="{name}"/></traceGroup>'
+        for i, name in enumerate(order)
+    )
+    data = (
+        r'<ink><annotation type="truth">\frac{\sqrt[3]{x}}{-}</annotation>'
+        f'<annotationXML type="truth">{mathml}</annotationXML>{traces}'
+        f"<traceGroup>{groups}</traceGroup></ink>"
+    )
+    ink = parse_inkml(data.encode(), "ordered")
+    assert [s.label for s in ink.symbols] == ["-", r"\sqrt", "3", "x", "-", "y"]
+    assert [s.is_fraction for s in ink.symbols] == [True, False, False, False, False, False]

@@ -60,6 +60,7 @@ class FinetuneConfig:
     n_workers: int = 1  # processes that draw pictures ahead
     label_smoothing: float = 0.1
     cell_loss_weight: float = 0.5
+    attention_loss_weight: float = 0.3
     augment_ink: bool = True
     push_to_hub: str | None = None  # repository to push the weights to at the end
     model: RecognizerConfig = field(default_factory=RecognizerConfig)
@@ -187,7 +188,9 @@ def train(config: FinetuneConfig) -> Path:
     data = load_training_data(config, tokenizer)
     if not data.formulas:
         raise ModelError(f"{config.data}: no example can be written with the model's vocabulary")
-    objective = TrainingModel(model, config.label_smoothing, config.cell_loss_weight)
+    objective = TrainingModel(
+        model, config.label_smoothing, config.cell_loss_weight, config.attention_loss_weight
+    )
     loop = Loop(accelerator, objective, config.loop)
     torch.manual_seed(config.seed + accelerator.process_index)  # dropout differs between processes
     accelerator.init_trackers("logs")

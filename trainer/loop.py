@@ -134,6 +134,8 @@ def make_accelerator(config: LoopConfig, run_dir: Path) -> Accelerator:
         mixed_precision=precision, log_with="tensorboard", project_dir=str(run_dir)
     )
     n_local = int(os.environ.get("LOCAL_WORLD_SIZE", accelerator.num_processes))
+    # Adam's moments of rare tokens fade into denormal numbers, which processors handle slowly.
+    torch.set_flush_denormal(True)
     torch.set_num_threads(config.n_threads or max(1, (os.cpu_count() or 1) // n_local))
     return accelerator
 
@@ -184,15 +186,17 @@ class Loop:
             group["lr"] = lr
         device, world = self.accelerator.device, self.accelerator.num_processes
         n_tokens = self._sum(sum(batch.n_tokens for batch in batches))
-        sums = torch.zeros(3, device=device)
+        sums = torch.zeros(4, device=device)
         for i, batch in enumerate(batches):
             last = i == len(batches) - 1
             with self.accelerator.no_sync(self.model) if not last else nullcontext():
                 losses: LossSums = self.model(**vars(batch.to(device)))
                 # The objective is a sum over tokens; DDP averages over processes, hence the factor.
                 self.accelerator.backward(losses.objective * (world / n_tokens))
-            sums += torch.stack([losses.token_loss, losses.n_right, losses.cell_loss]).detach()
-        token_loss, n_right, cell_loss = sums.tolist()
+            sums += torch.stack(
+                [losses.token_loss, losses.n_right, losses.cell_loss, losses.attention_loss]
+            ).detach()
+        token_loss, n_right, cell_loss, attention_loss = sums.tolist()
         if not math.isfinite(token_loss):
             raise FloatingPointError(f"the loss is {token_loss} at step {self.state.step}")
         self.accelerator.clip_grad_norm_(self.model.parameters(), self.config.max_norm)
@@ -204,6 +208,7 @@ class Loop:
             "loss": token_loss / n_own,
             "accuracy": n_right / n_own,
             "cell_loss": cell_loss / len(batches),
+            "attention_loss": attention_loss / len(batches),
             "lr": lr,
         }
 

@@ -1,7 +1,8 @@
-"""What a recogniser is trained to do: predict the next token, and say which symbol each cell shows.
+"""What a recogniser is trained to do: predict the next token, say which symbol each cell shows, and look at
+the symbol that it is about to write.
 
-The second task needs ink that is segmented by symbol. It tells the encoder directly which symbol is where,
-which it would otherwise have to find out through the decoder's attention; at inference it is left out.
+The last two need ink that is segmented by symbol. They tell the encoder directly which symbol is where, and the
+decoder where to look, which both would otherwise have to find out by themselves; at inference they are left out.
 """
 
 from dataclasses import dataclass
@@ -12,7 +13,9 @@ from torch.nn import functional as F  # noqa: N812
 
 from latexocr.modeling import RecognizerModel
 
-IGNORE = -100
+IGNORE = -100  # no label
+NO_SYMBOL = -1
+GUIDED_LAYERS = 2  # of the decoder, counted from its end
 
 
 @dataclass
@@ -21,13 +24,17 @@ class Batch:
 
     pixel_values (B, 1, H, W) float32, 0 to 1; picture_sizes (B, 2) int64, pixels; input_ids and labels
     (B, T) int64, labels shifted by one and IGNORE where padded; cells (B, H/8 * W/8) int64, the id of the
-    symbol that a cell shows, IGNORE where unknown or blank."""
+    symbol that a cell shows, IGNORE where unknown or blank; cell_symbols (B, H/8 * W/8) int64, that symbol's
+    index in its formula, and token_symbols (B, T) int64, the index of the symbol that a label writes, both
+    NO_SYMBOL where there is none."""
 
     pixel_values: Tensor
     picture_sizes: Tensor
     input_ids: Tensor
     labels: Tensor
     cells: Tensor
+    cell_symbols: Tensor
+    token_symbols: Tensor
 
     def to(self, device: torch.device) -> "Batch":
         return Batch(**{key: value.to(device) for key, value in vars(self).items()})
@@ -45,18 +52,24 @@ class LossSums:
     token_loss: Tensor  # unsmoothed cross-entropy, summed over tokens
     n_right: Tensor  # tokens predicted right, the true ones before them given
     cell_loss: Tensor  # mean over the labelled cells
+    attention_loss: Tensor  # mean over the tokens that write a symbol
 
 
 class TrainingModel(nn.Module):
     """The recogniser with the head of the auxiliary task; its forward pass returns the losses."""
 
     def __init__(
-        self, recognizer: RecognizerModel, label_smoothing: float, cell_loss_weight: float
+        self,
+        recognizer: RecognizerModel,
+        label_smoothing: float,
+        cell_loss_weight: float,
+        attention_loss_weight: float,
     ) -> None:
         super().__init__()
         self.recognizer = recognizer
         self.label_smoothing = label_smoothing
         self.cell_loss_weight = cell_loss_weight
+        self.attention_loss_weight = attention_loss_weight
         self.cell_head = nn.Linear(
             recognizer.config.encoder.hidden_size, recognizer.config.decoder.vocab_size
         )
@@ -68,14 +81,17 @@ class TrainingModel(nn.Module):
         input_ids: Tensor,
         labels: Tensor,
         cells: Tensor,
+        cell_symbols: Tensor,
+        token_symbols: Tensor,
     ) -> LossSums:
-        """Arguments as in Batch. The cell loss counts as many times as there are tokens, so that its
-        weight does not depend on how many cells a batch has."""
+        """Arguments as in Batch. The auxiliary losses are means that count as many times as there are
+        tokens, so that their weights do not depend on how many cells a batch has."""
         out = self.recognizer(
             pixel_values=pixel_values,
             picture_sizes=picture_sizes,
             decoder_input_ids=input_ids,
             use_cache=False,
+            output_attentions=bool(self.attention_loss_weight),
         )
         logits = out.logits.float().flatten(0, 1)  # (B * T, V)
         target = labels.flatten()
@@ -83,11 +99,20 @@ class TrainingModel(nn.Module):
             logits, target, label_smoothing=self.label_smoothing, reduction="sum"
         )
         cell_loss = self._cell_loss(out.encoder_last_hidden_state, cells)
-        objective = smoothed + self.cell_loss_weight * cell_loss * (target != IGNORE).sum()
+        attention_loss = torch.zeros_like(cell_loss)
+        if self.attention_loss_weight:
+            guided = out.cross_attentions[-GUIDED_LAYERS:]
+            attention_loss = looking_elsewhere(guided, token_symbols, cell_symbols)
+        auxiliary = (
+            self.cell_loss_weight * cell_loss + self.attention_loss_weight * attention_loss
+        )
+        objective = smoothed + auxiliary * (target != IGNORE).sum()
         with torch.no_grad():
             token_loss = F.cross_entropy(logits, target, reduction="sum")
             n_right = (logits.argmax(dim=1) == target).sum()
-        return LossSums(objective, token_loss, n_right, cell_loss.detach())
+        return LossSums(
+            objective, token_loss, n_right, cell_loss.detach(), attention_loss.detach()
+        )
 
     def _cell_loss(self, features: Tensor, cells: Tensor) -> Tensor:
         known = cells != IGNORE
@@ -95,3 +120,25 @@ class TrainingModel(nn.Module):
             # The head must take part all the same: DDP waits for every parameter's gradient.
             return self.cell_head(features[:, 0]).float().sum() * 0.0
         return F.cross_entropy(self.cell_head(features[known]).float(), cells[known])
+
+
+def looking_elsewhere(
+    attentions: tuple[Tensor, ...], token_symbols: Tensor, cell_symbols: Tensor
+) -> Tensor:
+    """Negative log of the attention that falls on the symbol to be written.
+
+    Only the first half of the heads is guided; the others stay free to look at what is around.
+    Args: attentions, one (B, heads, T, N) for each guided layer; token_symbols (B, T); cell_symbols (B, N).
+    Returns: the mean over layers and over the tokens whose symbol has cells; 0 if there are none.
+    Source: Liu et al. 2016, "Neural machine translation with supervised attention", arXiv:1609.04186."""
+    wanted = token_symbols[:, :, None] == cell_symbols[:, None, :]
+    wanted &= token_symbols[:, :, None] != NO_SYMBOL  # (B, T, N)
+    known = wanted.any(dim=2)
+    if not known.any():
+        return attentions[0].new_zeros((), dtype=torch.float32)
+    losses = []
+    for attention in attentions:
+        guided = attention[:, : max(1, attention.shape[1] // 2)].float().mean(dim=1)  # (B, T, N)
+        share = (guided * wanted).sum(dim=2)[known]
+        losses.append(-share.clamp_min(1e-6).log().mean())
+    return torch.stack(losses).mean()

@@ -7,6 +7,7 @@ with the very next batch.
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
+from difflib import SequenceMatcher
 
 import numpy as np
 import torch
@@ -17,8 +18,9 @@ from latexocr.modeling import COARSE_STRIDE, STRIDE
 from latexocr.recognizer import stack_pictures
 from trainer.data.examples import Example
 from trainer.data.strokes import InkAugment, Sample, rng_for
-from trainer.objective import IGNORE, Batch
+from trainer.objective import IGNORE, NO_SYMBOL, Batch
 
+FRACTION = r"\frac"
 HEIGHT_BIN_PX = 16  # pictures whose padded heights fall in one bin are batched together
 
 
@@ -158,62 +160,97 @@ class DrawnExamples(Dataset):
         augment: InkAugment | None,
         seed: int,
     ) -> None:
+        """Args: symbol_ids, token id of each symbol label, and of `\\frac`."""
         self.examples, self.token_ids, self.symbol_ids = examples, token_ids, symbol_ids
         self.symbol_px, self.seed = symbol_px, seed
         # The plan has drawn the scale already, since it decides what fits in a batch.
         self.augment = augment and replace(augment, scale_min=1.0, scale_max=1.0)
 
-    def __getitem__(self, draw: Draw) -> tuple[Sample, list[int], list[int]]:
-        """The picture, its token ids, and the token id of each of its symbols (IGNORE if none)."""
+    def __getitem__(self, draw: Draw) -> "TrainingSample":
         example = self.examples[draw.index]
         rng = rng_for(self.seed, draw.epoch, draw.index) if self.augment else None
         sample = example.sample(self.symbol_px * draw.scale, rng, self.augment)
-        labels = [self.symbol_ids.get(label, IGNORE) for label in example.symbol_labels]
-        return sample, self.token_ids[draw.index], labels
+        shown = [self.symbol_ids.get(label, IGNORE) for label in example.symbol_labels]
+        return TrainingSample(
+            sample, self.token_ids[draw.index], shown, self._written(example, shown)
+        )
+
+    def _written(self, example: Example, shown: list[int]) -> list[int]:
+        """As shown, but a fraction's bar, which looks like a minus sign, is written as `\\frac`."""
+        fraction = self.symbol_ids.get(FRACTION, IGNORE)
+        is_fraction = example.symbol_is_fraction
+        return [fraction if is_fraction[i] else token for i, token in enumerate(shown)]
 
 
-def collate(samples: Sequence[tuple[Sample, list[int], list[int]]]) -> Batch:
+@dataclass(frozen=True)
+class TrainingSample:
+    """One example, drawn: its picture, its token ids, and for each of its symbols the id of the token that
+    it looks like and of the token that stands for it (IGNORE if none)."""
+
+    sample: Sample
+    token_ids: list[int]
+    symbols_shown: list[int]
+    symbols_written: list[int]
+
+
+def collate(samples: Sequence[TrainingSample]) -> Batch:
     """Samples of DrawnExamples as one batch."""
-    pictures = [sample.pixels for sample, _, _ in samples]
-    pixel_values, sizes = stack_pictures(pictures)
-    height, width = pixel_values.shape[-2:]
-    longest = max(len(ids) for _, ids, _ in samples)
+    pixel_values, sizes = stack_pictures([s.sample.pixels for s in samples])
+    grid = (pixel_values.shape[2] // STRIDE, pixel_values.shape[3] // STRIDE)
+    n_cells, longest = grid[0] * grid[1], max(len(s.token_ids) for s in samples)
     tokens = torch.zeros(len(samples), longest, dtype=torch.int64)
-    labels = torch.full((len(samples), longest), IGNORE, dtype=torch.int64)
-    cells = torch.full((len(samples), (height // STRIDE) * (width // STRIDE)), IGNORE)
-    for i, (sample, ids, symbol_ids) in enumerate(samples):
-        tokens[i, : len(ids)] = labels[i, : len(ids)] = torch.tensor(ids)
-        if sample.marks is not None:
-            grid = (height // STRIDE, width // STRIDE)
-            cells[i] = torch.from_numpy(cell_labels(sample.marks, symbol_ids, grid))
-    return Batch(pixel_values, sizes, tokens[:, :-1], labels[:, 1:], cells)
+    labels = torch.full((len(samples), longest), IGNORE)
+    token_symbols = torch.full((len(samples), longest), NO_SYMBOL)
+    cells = torch.full((len(samples), n_cells), IGNORE)
+    cell_symbols = torch.full((len(samples), n_cells), NO_SYMBOL)
+    for i, s in enumerate(samples):
+        n = len(s.token_ids)
+        tokens[i, :n] = labels[i, :n] = torch.tensor(s.token_ids)
+        if s.sample.marks is not None:
+            owner = symbols_of_cells(s.sample.marks, len(s.symbols_shown), grid)
+            shown = np.append(s.symbols_shown, IGNORE)  # the last one is for NO_SYMBOL, -1
+            cell_symbols[i] = torch.from_numpy(owner)
+            cells[i] = torch.from_numpy(shown[owner])
+            token_symbols[i, :n] = torch.tensor(align_symbols(s.token_ids, s.symbols_written))
+    return Batch(
+        pixel_values, sizes, tokens[:, :-1], labels[:, 1:], cells, cell_symbols, token_symbols[:, 1:]
+    )
 
 
-def cell_labels(marks: np.ndarray, symbol_ids: Sequence[int], grid: tuple[int, int]) -> np.ndarray:
-    """The token id of the symbol that has most ink in each cell.
+def symbols_of_cells(marks: np.ndarray, n_symbols: int, grid: tuple[int, int]) -> np.ndarray:
+    """The index of the symbol that has most ink in each cell.
 
-    Args: marks (M, 3), x and y in pixels and the symbol's index, -1 for none; symbol_ids, the token id
-        of each symbol; grid, rows and columns of cells.
-    Returns: (rows * columns,) int64, IGNORE where there is no ink or no id."""
+    Args: marks (M, 3), x and y in pixels and the symbol's index, -1 for none; grid, rows and columns.
+    Returns: (rows * columns,) int64, NO_SYMBOL where there is no ink of a symbol."""
     rows, columns = grid
-    labels = np.full(rows * columns, IGNORE, dtype=np.int64)
+    owner = np.full(rows * columns, NO_SYMBOL, dtype=np.int64)
     x, y, symbol = (marks[:, 0] // STRIDE), (marks[:, 1] // STRIDE), marks[:, 2].astype(int)
     inside = (symbol >= 0) & (x >= 0) & (x < columns) & (y >= 0) & (y < rows)
     if not inside.any():
-        return labels
-    n_symbols = len(symbol_ids)
+        return owner
     cell = (y * columns + x).astype(int)[inside]
-    votes = np.bincount(cell * n_symbols + symbol[inside], minlength=len(labels) * n_symbols)
+    votes = np.bincount(cell * n_symbols + symbol[inside], minlength=len(owner) * n_symbols)
     votes = votes.reshape(-1, n_symbols)
     inked = votes.any(axis=1)
-    labels[inked] = np.asarray(symbol_ids)[votes[inked].argmax(axis=1)]
-    return labels
+    owner[inked] = votes[inked].argmax(axis=1)
+    return owner
+
+
+def align_symbols(token_ids: Sequence[int], symbol_ids: Sequence[int]) -> list[int]:
+    """The index of the symbol that each token writes; NO_SYMBOL for braces, scripts and whatever does not
+    fit. Both come in about the same order, and the longest common runs are matched."""
+    aligned = [NO_SYMBOL] * len(token_ids)
+    matcher = SequenceMatcher(None, token_ids, symbol_ids, autojunk=False)
+    for block in matcher.get_matching_blocks():
+        for k in range(block.size):
+            aligned[block.a + k] = block.b + k
+    return aligned
 
 
 def symbol_token_ids(tokenizer: PreTrainedTokenizerFast, labels: set[str]) -> dict[str, int]:
-    """Token id of each symbol label that is one token of the vocabulary, for the cell loss."""
+    """Token id of `\\frac`, and of each symbol label that is one token of the vocabulary."""
     known = tokenizer.get_vocab()
-    return {label: known[label] for label in labels if label in known}
+    return {label: known[label] for label in {*labels, FRACTION} if label in known}
 
 
 def make_loader(

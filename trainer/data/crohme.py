@@ -124,8 +124,12 @@ def _strip_dollars(latex: str) -> str:
     return re.sub(r"(?<!\\)\$", "", latex).strip()
 
 
-def _symbols(root: ElementTree.Element, stroke_of_id: dict[str, int]) -> Iterator[Symbol]:
-    """Groups that hold traces directly; the groups of groups above them are no symbols."""
+def _symbols(root: ElementTree.Element, stroke_of_id: dict[str, int]) -> list[Symbol]:
+    """The symbols in the order of the truth's MathML, those it does not know at the end.
+
+    Symbols are the groups that hold traces directly; the groups of groups above them are none."""
+    written = _mathml_elements(root)
+    found: list[tuple[int, Symbol]] = []
     for group in root.iter():
         if _tag(group) != "traceGroup":
             continue
@@ -134,7 +138,36 @@ def _symbols(root: ElementTree.Element, stroke_of_id: dict[str, int]) -> Iterato
         strokes = dict.fromkeys(stroke_of_id[i] for i in ids if i in stroke_of_id)
         label = _annotation(group, "truth")
         if strokes and label:
-            yield Symbol(label, tuple(strokes))
+            place, tag = written.get(_reference(group), (len(written), ""))
+            found.append((place, Symbol(label, tuple(strokes), is_fraction=tag == "mfrac")))
+    return [symbol for _, symbol in sorted(found, key=lambda item: item[0])]
+
+
+def _reference(group: ElementTree.Element) -> str | None:
+    """The id of the MathML element that a group of strokes is the ink of."""
+    for child in group:
+        if _tag(child) == "annotationXML":
+            return child.get("href")
+    return None
+
+
+def _mathml_elements(root: ElementTree.Element) -> dict[str | None, tuple[int, str]]:
+    """Place in the order of LaTeX, and tag, of each element of the truth's MathML by its id."""
+    for child in root:
+        if _tag(child) == "annotationXML" and child.get("type") == "truth":
+            elements = (e for e in _latex_order(child) if _trace_id(e))
+            return {_trace_id(e): (place, _tag(e)) for place, e in enumerate(elements)}
+    return {}
+
+
+def _latex_order(element: ElementTree.Element) -> Iterator[ElementTree.Element]:
+    """The element and all below it; a root's index comes before what is under the root."""
+    yield element
+    children = list(element)
+    if _tag(element) == "mroot":
+        children.reverse()
+    for child in children:
+        yield from _latex_order(child)
 
 
 # --- Sets of files ---------------------------------------------------------------------------

@@ -47,6 +47,10 @@ class Example(Protocol):
     def symbol_labels(self) -> Sequence[str]:
         """Canonical LaTeX of each symbol that marks refer to."""
 
+    @property
+    def symbol_is_fraction(self) -> Sequence[bool]:
+        """Whether each symbol is a fraction's bar."""
+
     def expected_shape(self, symbol_px: float) -> tuple[int, int]:
         """About the height and width of the plain picture, in pixels."""
 
@@ -70,6 +74,10 @@ class InkExample:
     def symbol_labels(self) -> list[str]:
         return [symbol_latex(symbol.label) for symbol in self.ink.symbols]
 
+    @property
+    def symbol_is_fraction(self) -> list[bool]:
+        return [symbol.is_fraction for symbol in self.ink.symbols]
+
     def expected_shape(self, symbol_px: float) -> tuple[int, int]:
         return expected_shape(self.ink, symbol_px)
 
@@ -86,6 +94,7 @@ class PictureExample:
     """A formula as an encoded picture, read through the same door as a user's."""
 
     symbol_labels: Sequence[str] = ()
+    symbol_is_fraction: Sequence[bool] = ()
 
     def __init__(self, name: str, latex: str, encoded: bytes) -> None:
         self.name, self.latex, self.encoded = name, latex, encoded
@@ -107,11 +116,12 @@ class PictureExample:
 
 
 def symbol_latex(label: str) -> str:
-    """Canonical LaTeX of a symbol label of CROHME's, "" if it is none."""
+    """Canonical LaTeX of a symbol label of CROHME's; the label itself for those that are no formula
+    alone, such as `\\sqrt`."""
     try:
         return canonical(crohme.LABEL_TO_LATEX.get(label, label))
     except TexError:
-        return ""
+        return label
 
 
 def load_examples(

@@ -26,10 +26,13 @@ _NO_SYMBOL = -1
 
 @dataclass(frozen=True)
 class Symbol:
-    """A symbol of a formula: its label in the data set, and the indices of its strokes."""
+    """A symbol of a formula: its label in the data set, and the indices of its strokes.
+
+    is_fraction: whether a minus sign's label stands for a fraction's bar."""
 
     label: str
     strokes: tuple[int, ...]
+    is_fraction: bool = False
 
 
 @dataclass(frozen=True, eq=False)
@@ -37,7 +40,8 @@ class Ink:
     """A handwritten formula.
 
     name: stem of its file. strokes: each (N, 2) float32, x and y in pen units, y down. latex: its
-    truth as written. symbols: empty where the strokes are not segmented. writer: if known.
+    truth as written. symbols: in the order of the truth as far as the file tells, empty where the
+    strokes are not segmented. writer: if known.
     """
 
     name: str

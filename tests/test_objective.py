@@ -1,0 +1,78 @@
+"""Losses on cases that can be worked by hand."""
+
+import math
+
+import pytest
+import torch
+from tests.tiny import tiny_model
+
+from trainer.objective import IGNORE, NO_SYMBOL, Batch, TrainingModel, looking_elsewhere
+
+
+def batch(cells: list[int], token_symbols: list[int]) -> Batch:
+    """One blank picture of 2 x 4 cells and three tokens."""
+    return Batch(
+        torch.zeros(1, 1, 16, 32),
+        torch.tensor([[16, 32]]),
+        torch.tensor([[1, 20, 30]]),
+        torch.tensor([[20, 30, 2]]),
+        torch.tensor([cells]),
+        torch.tensor([[0, 0, 1, 1, 0, 0, 1, 1]]),
+        torch.tensor([token_symbols]),
+    )
+
+
+PLAIN = batch([IGNORE] * 8, [NO_SYMBOL] * 3)
+
+
+@torch.no_grad()
+def test_without_auxiliary_losses_the_objective_is_the_summed_cross_entropy():
+    objective = TrainingModel(tiny_model(), 0.0, 0.5, 0.3)
+    losses = objective(**vars(PLAIN))
+    logits = objective.recognizer(
+        PLAIN.pixel_values, PLAIN.input_ids, picture_sizes=PLAIN.picture_sizes
+    ).logits
+    wanted = torch.nn.functional.cross_entropy(logits[0], PLAIN.labels[0], reduction="sum")
+    assert float(losses.objective) == pytest.approx(float(wanted), rel=1e-5)
+    assert float(losses.token_loss) == pytest.approx(float(wanted), rel=1e-5)
+
+
+@torch.no_grad()
+def test_auxiliary_losses_are_added_once_per_token_with_their_weights():
+    full = batch([20, 20, 30, 30, 20, 20, 30, 30], [0, 1, NO_SYMBOL])
+    model = tiny_model()
+    objective = TrainingModel(model, 0.0, 0.5, 0.3)
+    losses = objective(**vars(full))
+    auxiliary = 0.5 * losses.cell_loss + 0.3 * losses.attention_loss
+    wanted = losses.token_loss + 3 * auxiliary
+    assert float(losses.objective) == pytest.approx(float(wanted), rel=1e-5)
+    assert float(losses.cell_loss) > 0
+    assert float(losses.attention_loss) > 0
+
+
+def test_every_parameter_takes_part_even_without_segmented_ink():
+    objective = TrainingModel(tiny_model().train(), 0.1, 0.5, 0.3)
+    objective(**vars(PLAIN)).objective.backward()
+    unused = [name for name, p in objective.named_parameters() if p.grad is None]
+    assert unused == []
+
+
+@pytest.mark.parametrize(
+    ("attention", "token_symbol", "wanted"),
+    [
+        pytest.param([1.0, 0, 0, 0], 0, 0.0, id="all on the symbol"),
+        pytest.param([0.25] * 4, 0, math.log(2), id="evenly: half on its two cells"),
+        pytest.param([0, 0, 0.5, 0.5], 0, -math.log(1e-6), id="all elsewhere"),
+        pytest.param([0.25] * 4, 7, 0.0, id="a symbol without cells does not count"),
+        pytest.param([0.25] * 4, NO_SYMBOL, 0.0, id="a brace looks where it likes"),
+    ],
+)
+def test_looking_elsewhere(attention, token_symbol, wanted):
+    guided = torch.tensor(attention).view(1, 1, 1, 4)
+    free = torch.tensor([0.0, 0, 0, 1]).view(1, 1, 1, 4)  # the other half of the heads
+    loss = looking_elsewhere(
+        (torch.cat([guided, free], dim=1),),
+        torch.tensor([[token_symbol]]),
+        torch.tensor([[0, 0, 1, NO_SYMBOL]]),
+    )
+    assert float(loss) == pytest.approx(wanted, abs=1e-5)
