@@ -10,17 +10,17 @@ import numpy as np
 import pytest
 from PIL import Image, ImageDraw, ImageFont
 
-from latexocr import imaging
+from latexocr import pictures
 from latexocr.errors import ImageError
 from latexocr.imaging import (
     MARGIN_PX,
     find_frame,
     ink_map,
-    load_picture,
     prepare,
     standardize,
     symbol_size,
 )
+from latexocr.pictures import load_picture
 
 SYMBOL_PX = 20.0
 
@@ -207,7 +207,7 @@ def test_what_is_no_picture_is_refused_with_a_reason(source, says):
 
 
 def test_too_many_bytes_are_refused_before_decoding(monkeypatch, tmp_path):
-    monkeypatch.setattr(imaging, "MAX_BYTES", 1000)
+    monkeypatch.setattr(pictures, "MAX_BYTES", 1000)
     (tmp_path / "large.png").write_bytes(bytes(1001))
     for source in (bytes(1001), tmp_path / "large.png"):
         with pytest.raises(ImageError, match="at most"):
