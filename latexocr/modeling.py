@@ -1,8 +1,9 @@
 """The recogniser: an encoder made for ink of standard symbol size, and TrOCR's decoder.
 
-The encoder is hierarchical. Strided convolutions bring the picture to one cell per 8 pixels, self-attention
-runs on a coarser grid of 16 pixels, and its result is added back to the finer grid, which is what the decoder
-looks at. A small script is then several cells wide, at a quarter of the cost of attention on that grid.
+The encoder is hierarchical. Strided convolutions bring the picture to one cell per 8 pixels,
+self-attention runs on a coarser grid of 16 pixels, and its result is added back to the finer grid,
+which is what the decoder looks at. A small script is then several cells wide, at a quarter of the
+cost of attention on that grid.
 
     model = build_model(RecognizerConfig(vocab_size=len(tokenizer)))
     out = model(pixel_values, picture_sizes=sizes, decoder_input_ids=ids)    # out.logits (B, T, V)
@@ -13,7 +14,7 @@ from dataclasses import dataclass
 
 import torch
 from torch import Tensor, nn
-from torch.nn import functional as F  # noqa: N812 - the name every PyTorch reader expects
+from torch.nn import functional as F
 from transformers import (
     AutoConfig,
     AutoModel,
@@ -28,7 +29,7 @@ from transformers.modeling_outputs import BaseModelOutput, Seq2SeqLMOutput
 from transformers.utils import ModelOutput
 
 STRIDE = 8  # pixels per cell of the grid that the decoder looks at
-COARSE_STRIDE = 16  # pixels per cell of the grid where self-attention runs; pictures are padded to it
+COARSE_STRIDE = 16  # pixels per cell where self-attention runs; pictures are padded to it
 
 
 class InkEncoderConfig(PreTrainedConfig):
@@ -177,9 +178,9 @@ class InkEncoder(PreTrainedModel):
     ) -> InkEncoderOutput:
         """Encode a batch of pictures of different sizes.
 
-        Args: pixel_values (B, 1, H, W) float, 0 paper to 1 ink, H and W multiples of 16, each picture
-            in the upper left corner and 0 around it; picture_sizes (B, 2) int64, height and width of
-            each picture in pixels, None when all of them fill (H, W).
+        Args: pixel_values (B, 1, H, W) float, 0 paper to 1 ink, H and W multiples of 16, each
+            picture in the upper left corner and 0 around it; picture_sizes (B, 2) int64, height and
+            width of each picture in pixels, None when all of them fill (H, W).
         Raises: ValueError if H or W is not a multiple of 16."""
         height, width = pixel_values.shape[-2:]
         if height % COARSE_STRIDE or width % COARSE_STRIDE:
@@ -250,8 +251,8 @@ def grid_mask(cells: Tensor | None, factor: int, dtype: torch.dtype) -> Tensor |
 def positions(rows: int, columns: int, step: int, width: int, device: torch.device) -> Tensor:
     """Sine and cosine positions of a grid's cell centres, (1, rows * columns, width).
 
-    Half of the channels tell the row, half the column, in units of 8 pixels; step is the cell's size
-    in these units. Source: Carion et al. 2020, arXiv:2005.12872, appendix A.4."""
+    Half of the channels tell the row, half the column, in units of 8 pixels; step is the cell's
+    size in these units. Source: Carion et al. 2020, arXiv:2005.12872, appendix A.4."""
     n_waves = width // 4
     waves = torch.exp(torch.arange(n_waves, device=device) * (-math.log(10000.0) / n_waves))
     y = (torch.arange(rows, device=device) + 0.5)[:, None] * step * waves
@@ -264,8 +265,9 @@ def positions(rows: int, columns: int, step: int, width: int, device: torch.devi
 class RecognizerModel(VisionEncoderDecoderModel):
     """VisionEncoderDecoderModel that hides padded cells from the decoder.
 
-    The stock class passes no encoder mask to its decoder, so a picture's reading would depend on how
-    far its batch was padded. Train from `logits`; `labels` are not taken (see trainer/objective.py)."""
+    The stock class passes no encoder mask to its decoder, so a picture's reading would depend on
+    how far its batch was padded. Train from `logits`; `labels` are not taken (see
+    trainer/objective.py)."""
 
     def forward(
         self,

@@ -1,8 +1,8 @@
 """Pictures of one formula each in, LaTeX out.
 
-    recognizer = Recognizer.from_pretrained("latexocr/weights/recognizer")
-    reading = recognizer.read("formula.png")
-    print(reading.latex, reading.confidence, reading.alternatives)
+recognizer = Recognizer.from_pretrained("latexocr/weights/recognizer")
+reading = recognizer.read("formula.png")
+print(reading.latex, reading.confidence, reading.alternatives)
 """
 
 from collections.abc import Iterator, Sequence
@@ -11,7 +11,6 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from PIL import Image
 from torch import Tensor
 from transformers import PreTrainedTokenizerFast
 
@@ -19,8 +18,7 @@ from latexocr.errors import ModelError, TexError
 from latexocr.imaging import prepare
 from latexocr.latex import is_valid, pretty
 from latexocr.modeling import COARSE_STRIDE, RecognizerModel
-
-Source = bytes | str | Path | Image.Image | np.ndarray  # see imaging.load_picture
+from latexocr.pictures import Source
 
 PIXEL_BUDGET = 400_000  # padded pixels per batch: more saves nothing on a CPU and costs memory
 MAX_NEW_TOKENS = 200
@@ -30,8 +28,8 @@ MAX_NEW_TOKENS = 200
 class Reading:
     """What a picture says.
 
-    latex as a person would paste it; confidence from 0 to 1 that all of it is right; alternatives, other
-    readings with their confidence, the best first."""
+    latex as a person would paste it; confidence from 0 to 1 that all of it is right; alternatives,
+    other readings with their confidence, the best first."""
 
     latex: str
     confidence: float
@@ -89,8 +87,8 @@ class Recognizer:
     def read_batch(self, images: Sequence[Source], n_alternatives: int = 3) -> list[Reading]:
         """Read pictures of one formula each.
 
-        Args: images, each anything that imaging.load_picture takes; n_alternatives, 0 for the quickest
-            way (greedy), otherwise how many other readings to look for.
+        Args: images, each anything that pictures.load_picture takes; n_alternatives, 0 for the
+            quickest way (greedy), otherwise how many other readings to look for.
         Returns: readings in the order of the pictures.
         Raises: ImageError at the first picture that cannot be read."""
         return self.read_prepared([prepare(i, self.symbol_px) for i in images], n_alternatives)
@@ -168,8 +166,8 @@ class Recognizer:
 
 
 def stack_pictures(pictures: Sequence[np.ndarray]) -> tuple[Tensor, Tensor]:
-    """Ink maps (h, w) uint8 of different sizes -> pixel_values (B, 1, H, W) float32 from 0 to 1, H and W
-    multiples of 16, and picture_sizes (B, 2)."""
+    """Ink maps (h, w) uint8 of different sizes -> pixel_values (B, 1, H, W) float32 from 0 to 1, H
+    and W multiples of 16, and picture_sizes (B, 2)."""
     sizes = np.array([picture.shape for picture in pictures])
     height, width = -(-sizes.max(axis=0) // COARSE_STRIDE) * COARSE_STRIDE
     canvas = np.zeros((len(pictures), 1, height, width), dtype=np.uint8)
@@ -179,7 +177,8 @@ def stack_pictures(pictures: Sequence[np.ndarray]) -> tuple[Tensor, Tensor]:
 
 
 def shape_batches(shapes: Sequence[tuple[int, int]], pixel_budget: int) -> Iterator[list[int]]:
-    """Indices of pictures that go together, alike in shape and within the budget of padded pixels."""
+    """Indices of pictures that go together, alike in shape and within the budget of padded
+    pixels."""
     padded = -(-np.array(shapes).reshape(-1, 2) // COARSE_STRIDE) * COARSE_STRIDE
     batch: list[int] = []
     height = width = 0

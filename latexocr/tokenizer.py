@@ -1,8 +1,8 @@
 """Word-level tokenizer: one id per token of canonical LaTeX.
 
-    tokenizer = build_tokenizer()
-    ids = tokenizer(r"\\frac { a } { 2 }").input_ids      # [<s>, \\frac, {, a, }, {, 2, }, </s>]
-    tokenizer.decode(ids, skip_special_tokens=True)      # the same canonical LaTeX again
+tokenizer = build_tokenizer()
+ids = tokenizer(r"\\frac { a } { 2 }").input_ids      # [<s>, \\frac, {, a, }, {, 2, }, </s>]
+tokenizer.decode(ids, skip_special_tokens=True)      # the same canonical LaTeX again
 """
 
 from collections.abc import Iterable

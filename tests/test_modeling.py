@@ -2,10 +2,10 @@
 
 import pytest
 import torch
-from tests.tiny import tiny_model
 from transformers import TrOCRForCausalLM
 
 from latexocr.modeling import RecognizerConfig, RecognizerModel, build_model
+from tests.tiny import tiny_model
 
 TOKENS = torch.tensor([[1, 20, 30, 40, 50]])
 

@@ -4,8 +4,8 @@ import math
 
 import pytest
 import torch
-from tests.tiny import tiny_model
 
+from tests.tiny import tiny_model
 from trainer.objective import IGNORE, NO_SYMBOL, Batch, TrainingModel, looking_elsewhere
 
 

@@ -4,10 +4,10 @@ import cv2
 import numpy as np
 import pytest
 import torch
-from tests.tiny import tiny_recognizer
 
 from latexocr.errors import ImageError, ModelError
 from latexocr.recognizer import Recognizer, shape_batches
+from tests.tiny import tiny_recognizer
 
 
 @pytest.fixture(scope="module")
@@ -41,7 +41,9 @@ def test_a_batch_reads_as_one_by_one_in_the_order_given(recognizer):
     together = recognizer.read_batch(drawings, n_alternatives=0)
     alone = [recognizer.read(d, n_alternatives=0) for d in drawings]
     assert [r.latex for r in together] == [r.latex for r in alone]
-    assert [r.confidence for r in together] == pytest.approx([r.confidence for r in alone], abs=1e-4)
+    assert [r.confidence for r in together] == pytest.approx(
+        [r.confidence for r in alone], abs=1e-4
+    )
 
 
 def test_beams_find_at_least_as_likely_a_reading_as_greedy(recognizer):

@@ -10,9 +10,9 @@ from pathlib import Path
 
 import pytest
 import yaml
-from tests.tiny import TINY, write_inks
 
 from latexocr.recognizer import Recognizer
+from tests.tiny import TINY, write_inks
 
 ROOT = Path(__file__).parent.parent
 TIMEOUT_S = 240

@@ -1,4 +1,5 @@
-"""A recogniser and a data set small enough for tests. All ink here is made by the tests themselves."""
+"""A recogniser and a data set small enough for tests. All ink here is made by the tests
+themselves."""
 
 from pathlib import Path
 
@@ -58,7 +59,8 @@ def inkml(letters: str, shift: float = 0.0) -> str:
             views.append(f'<traceView traceDataRef="{n}"/>')
             n += 1
         groups.append(
-            f'<traceGroup><annotation type="truth">{letter}</annotation>{"".join(views)}</traceGroup>'
+            f'<traceGroup><annotation type="truth">{letter}</annotation>'
+            f"{''.join(views)}</traceGroup>"
         )
     return (
         '<ink xmlns="http://www.w3.org/2003/InkML">'

@@ -1,8 +1,8 @@
 """A memory allocator that suits training on a CPU.
 
-glibc's malloc returns every large tensor to the system when it is freed, so that almost half of a training
-step goes into page faults. tcmalloc keeps them. It has to be preloaded before Python starts, so the training
-commands start themselves again with it.
+glibc's malloc returns every large tensor to the system when it is freed, so that almost half of a
+training step goes into page faults. tcmalloc keeps them. It has to be preloaded before Python
+starts, so the training commands start themselves again with it.
 """
 
 import ctypes.util

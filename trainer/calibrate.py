@@ -1,9 +1,10 @@
-"""Fit a recogniser's confidence: how often is a reading right, given the log-probability of its tokens?
+"""Fit a recogniser's confidence: how often is a reading right, given the log-probability of its
+tokens?
 
     python -m trainer.calibrate --model runs/crohme_small/final --data crohme_test2013.tar.gz
 
-Use the set that weights are selected on, never one that figures are reported on. The two numbers are written
-into the model's config.json.
+Use the set that weights are selected on, never one that figures are reported on. The two numbers
+are written into the model's config.json.
 """
 
 import argparse
@@ -27,7 +28,8 @@ def fit_logistic(
 ) -> tuple[float, float]:
     """Slope and offset of the logistic curve from a score to the chance of being right.
 
-    Newton's method on the log-likelihood with targets smoothed as in Platt 1999, "Probabilistic outputs
+    Newton's method on the log-likelihood with targets smoothed as in Platt 1999, "Probabilistic
+    outputs
     for support vector machines", eq. 5, so that a clean split does not lead to infinite slopes.
     Raises: ValueError if there are fewer than ten scores."""
     if len(scores) < 10:

@@ -2,7 +2,8 @@
 
     config = parse_config(FinetuneConfig, ["--config", "run.yaml", "--optim.peak_lr", "3e-4"])
 
-A default is written once, in the dataclass. Every key of it is an option: `--data`, `--model.symbol_px`.
+A default is written once, in the dataclass. Every key of it is an option: `--data`,
+`--model.symbol_px`.
 """
 
 import argparse
@@ -16,7 +17,6 @@ from typing import Any, TypeVar
 import yaml
 
 from latexocr.errors import DataError
-
 
 C = TypeVar("C")
 
@@ -52,9 +52,7 @@ def build(kind: type[C], settings: dict[str, Any], where: str = "") -> C:
     if unknown:
         known = ", ".join(sorted(hints))
         raise ConfigError(f"unknown setting {where}{unknown[0]}; expected one of {known}")
-    values = {
-        key: _convert(hints[key], value, f"{where}{key}") for key, value in settings.items()
-    }
+    values = {key: _convert(hints[key], value, f"{where}{key}") for key, value in settings.items()}
     try:
         return kind(**values)
     except (TypeError, ValueError) as error:

@@ -98,7 +98,7 @@ def load_training_data(config: FinetuneConfig, tokenizer: PreTrainedTokenizerFas
 def encode(
     examples: list[Example], tokenizer: PreTrainedTokenizerFast
 ) -> tuple[list[Example], list[list[int]]]:
-    """Examples with token ids, without those whose truth the model cannot write; they are counted."""
+    """Examples with token ids, without those whose truth the model cannot write."""
     kept: list[Example] = []
     ids: list[list[int]] = []
     memory: dict[str, list[int] | None] = {}  # symbols repeat a hundred truths many times
@@ -111,7 +111,8 @@ def encode(
             ids.append(found)
     if len(kept) < len(examples):
         logger.warning(
-            "left out %d of %d examples: their LaTeX does not parse, is not in the vocabulary or is too long",
+            "left out %d of %d examples: their LaTeX does not parse, is too long, or is not in the "
+            "vocabulary",
             len(examples) - len(kept),
             len(examples),
         )
@@ -179,7 +180,8 @@ def train(config: FinetuneConfig) -> Path:
     """Run, or go on with, a training. Returns the folder of the final weights.
 
     Raises: DataError, ModelError or ConfigError for what the user gave."""
-    # OpenMP and OpenCV threads do not survive a fork: a worker that needed OpenCV's would wait for ever.
+    # OpenMP and OpenCV threads do not survive a fork: a worker that needed OpenCV's would wait for
+    # ever.
     cv2.setNumThreads(0)
     run_dir = Path(config.output) / config.name
     run_dir.mkdir(parents=True, exist_ok=True)

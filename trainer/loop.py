@@ -1,7 +1,7 @@
 """The one training loop: updates, learning rate, averaged weights, checkpoints, evaluation.
 
-It runs on `accelerate`: one process or many, CPU or GPU. What it must remember between two runs is RunState and
-the averaged weights; both lie in every checkpoint, beside model and optimiser.
+It runs on `accelerate`: one process or many, CPU or GPU. What it must remember between two runs is
+RunState and the averaged weights; both lie in every checkpoint, beside model and optimiser.
 """
 
 import json
@@ -49,7 +49,8 @@ class LoopConfig:
     def __post_init__(self) -> None:
         if self.max_steps < 1 or self.accumulate < 1:
             raise ValueError(
-                f"max_steps and accumulate must be at least 1, got {self.max_steps}, {self.accumulate}"
+                "max_steps and accumulate must be at least 1, "
+                f"got {self.max_steps} and {self.accumulate}"
             )
         if self.mixed_precision not in ("auto", "no", "bf16", "fp16"):
             raise ValueError(
@@ -78,8 +79,8 @@ class RunState:
 class AveragedWeights:
     """Exponential moving average of a model's weights and batch statistics.
 
-    Source: Polyak averaging as in Tarvainen and Valpola 2017, arXiv:1703.01780. The decay grows with the
-    steps, so that the random start is soon forgotten."""
+    Source: Polyak averaging as in Tarvainen and Valpola 2017, arXiv:1703.01780. The decay grows
+    with the steps, so that the random start is soon forgotten."""
 
     def __init__(self, model: nn.Module, decay: float) -> None:
         self.decay = decay
@@ -227,8 +228,8 @@ class Loop:
     ) -> None:
         """Train until max_steps.
 
-        Args: batches, from where the state stands; next_epoch_after, batches that epoch number has for
-            all processes together; evaluate, figures of the model with averaged weights; its
+        Args: batches, from where the state stands; next_epoch_after, batches that epoch number has
+            for all processes together; evaluate, figures of the model with averaged weights; its
             `exprate` decides which weights are kept as best."""
         config, state = self.config, self.state
         self._record("start", {"threads": torch.get_num_threads(), **self._setting()})
@@ -308,7 +309,8 @@ class Loop:
         self.state.best_exprate = max(self.state.best_exprate, figures.get("exprate", 0.0))
 
     def _record(self, kind: str, figures: dict[str, Any]) -> None:
-        """One JSON line: what a reader without TensorBoard looks at, and what figures are made from."""
+        """One JSON line: what a reader without TensorBoard looks at, and what figures are made
+        from."""
         if not self.accelerator.is_main_process:
             return
         line = {"kind": kind, "step": self.state.step, "seconds": round(self.state.seconds, 1)}
@@ -369,4 +371,3 @@ class _Clock:
 
 def _means(rows: list[dict[str, float]]) -> dict[str, float]:
     return {key: sum(row[key] for row in rows) / len(rows) for key in rows[0]}
-

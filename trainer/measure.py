@@ -1,7 +1,7 @@
 """Measure weights: how many formulas of a set are read exactly, and how long one takes.
 
-    python -m trainer.measure recognizer --data crohme_test2014.tar.gz --labels crohme_labels_2014.tsv
-    python -m trainer.measure recognizer --data im2latex_validate.tar.gz --part report --limit 200 --json
+python -m trainer.measure recognizer --data crohme_test2014.tar.gz --labels crohme_labels_2014.tsv
+python -m trainer.measure recognizer --data im2latex_validate.tar.gz --part report --json
 """
 
 import argparse
@@ -90,9 +90,7 @@ def main(argv: list[str] | None = None) -> None:
         arguments.data, arguments.labels, arguments.part, limit=arguments.limit
     )
     recognizer = Recognizer.from_pretrained(resolve(arguments.model, "recognizer"))
-    figures, readings = measure_recognizer(
-        recognizer, examples, arguments.beams, arguments.timed
-    )
+    figures, readings = measure_recognizer(recognizer, examples, arguments.beams, arguments.timed)
     if arguments.readings:
         write_readings(arguments.readings, examples, readings)
     if arguments.json:

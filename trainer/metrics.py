@@ -15,8 +15,8 @@ class RecognitionScore:
     """Scores over a set of formulas.
 
     exprate, le1, le2: percent of formulas with 0, at most 1, at most 2 token edits. ci95: bootstrap
-    interval of exprate, percent. cer: token edits per true token, percent. unparsed: truths that do not
-    parse; they stay in the denominator and are compared token by token."""
+    interval of exprate, percent. cer: token edits per true token, percent. unparsed: truths that do
+    not parse; they stay in the denominator and are compared token by token."""
 
     n: int
     exprate: float
@@ -51,7 +51,8 @@ def score_readings(truths: Sequence[str], readings: Sequence[str]) -> Recognitio
     Raises: ValueError if the lists differ in length or are empty."""
     if len(truths) != len(readings) or not truths:
         raise ValueError(
-            f"expected as many readings as truths, at least one, got {len(readings)} and {len(truths)}"
+            "expected as many readings as truths, at least one, "
+            f"got {len(readings)} and {len(truths)}"
         )
     rows = [token_edits(truth, reading) for truth, reading in zip(truths, readings, strict=True)]
     edits = np.array([row[0] for row in rows])
@@ -76,8 +77,8 @@ def bootstrap_interval(
 ) -> tuple[float, float]:
     """95 % percentile bootstrap interval of the mean of 0/1 outcomes (N,), in percent.
 
-    Source: Efron 1979, doi:10.1214/aos/1176344552. The mean of a resample of N outcomes with k hits is
-    binomial(N, k/N)/N, so the resamples need not be drawn one by one."""
+    Source: Efron 1979, doi:10.1214/aos/1176344552. The mean of a resample of N outcomes with k hits
+    is binomial(N, k/N)/N, so the resamples need not be drawn one by one."""
     means = np.random.default_rng(seed).binomial(len(hits), hits.mean(), n_resamples) / len(hits)
     low, high = np.percentile(means, [2.5, 97.5])
     return round(100 * float(low), 2), round(100 * float(high), 2)

@@ -1,15 +1,16 @@
-"""What a recogniser is trained to do: predict the next token, say which symbol each cell shows, and look at
-the symbol that it is about to write.
+"""What a recogniser is trained to do: predict the next token, say which symbol each cell shows, and
+look at the symbol that it is about to write.
 
-The last two need ink that is segmented by symbol. They tell the encoder directly which symbol is where, and the
-decoder where to look, which both would otherwise have to find out by themselves; at inference they are left out.
+The last two need ink that is segmented by symbol. They tell the encoder directly which symbol is
+where, and the decoder where to look, which both would otherwise have to find out by themselves; at
+inference they are left out.
 """
 
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor, nn
-from torch.nn import functional as F  # noqa: N812
+from torch.nn import functional as F
 
 from latexocr.modeling import RecognizerModel
 
@@ -22,11 +23,11 @@ GUIDED_LAYERS = 2  # of the decoder, counted from its end
 class Batch:
     """Pictures of one batch and what they say.
 
-    pixel_values (B, 1, H, W) float32, 0 to 1; picture_sizes (B, 2) int64, pixels; input_ids and labels
-    (B, T) int64, labels shifted by one and IGNORE where padded; cells (B, H/8 * W/8) int64, the id of the
-    symbol that a cell shows, IGNORE where unknown or blank; cell_symbols (B, H/8 * W/8) int64, that symbol's
-    index in its formula, and token_symbols (B, T) int64, the index of the symbol that a label writes, both
-    NO_SYMBOL where there is none."""
+    pixel_values (B, 1, H, W) float32, 0 to 1; picture_sizes (B, 2) int64, pixels; input_ids and
+    labels (B, T) int64, labels shifted by one and IGNORE where padded; cells (B, H/8 * W/8) int64,
+    the id of the symbol that a cell shows, IGNORE where unknown or blank; cell_symbols (B, H/8 *
+    W/8) int64, that symbol's index in its formula, and token_symbols (B, T) int64, the index of the
+    symbol that a label writes, both NO_SYMBOL where there is none."""
 
     pixel_values: Tensor
     picture_sizes: Tensor
@@ -84,8 +85,8 @@ class TrainingModel(nn.Module):
         cell_symbols: Tensor,
         token_symbols: Tensor,
     ) -> LossSums:
-        """Arguments as in Batch. The auxiliary losses are means that count as many times as there are
-        tokens, so that their weights do not depend on how many cells a batch has."""
+        """Arguments as in Batch. The auxiliary losses are means that count as many times as there
+        are tokens, so that their weights do not depend on how many cells a batch has."""
         out = self.recognizer(
             pixel_values=pixel_values,
             picture_sizes=picture_sizes,
@@ -103,16 +104,12 @@ class TrainingModel(nn.Module):
         if self.attention_loss_weight:
             guided = out.cross_attentions[-GUIDED_LAYERS:]
             attention_loss = looking_elsewhere(guided, token_symbols, cell_symbols)
-        auxiliary = (
-            self.cell_loss_weight * cell_loss + self.attention_loss_weight * attention_loss
-        )
+        auxiliary = self.cell_loss_weight * cell_loss + self.attention_loss_weight * attention_loss
         objective = smoothed + auxiliary * (target != IGNORE).sum()
         with torch.no_grad():
             token_loss = F.cross_entropy(logits, target, reduction="sum")
             n_right = (logits.argmax(dim=1) == target).sum()
-        return LossSums(
-            objective, token_loss, n_right, cell_loss.detach(), attention_loss.detach()
-        )
+        return LossSums(objective, token_loss, n_right, cell_loss.detach(), attention_loss.detach())
 
     def _cell_loss(self, features: Tensor, cells: Tensor) -> Tensor:
         known = cells != IGNORE
@@ -128,9 +125,11 @@ def looking_elsewhere(
     """Negative log of the attention that falls on the symbol to be written.
 
     Only the first half of the heads is guided; the others stay free to look at what is around.
-    Args: attentions, one (B, heads, T, N) for each guided layer; token_symbols (B, T); cell_symbols (B, N).
+    Args: attentions, one (B, heads, T, N) for each guided layer; token_symbols (B, T); cell_symbols
+        (B, N).
     Returns: the mean over layers and over the tokens whose symbol has cells; 0 if there are none.
-    Source: Liu et al. 2016, "Neural machine translation with supervised attention", arXiv:1609.04186."""
+    Source: Liu et al. 2016, "Neural machine translation with supervised attention",
+    arXiv:1609.04186."""
     wanted = token_symbols[:, :, None] == cell_symbols[:, None, :]
     wanted &= token_symbols[:, :, None] != NO_SYMBOL  # (B, T, N)
     known = wanted.any(dim=2)

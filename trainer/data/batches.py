@@ -1,8 +1,8 @@
 """From examples to batches: which go together, in which order, and as tensors.
 
-Pictures are as large as their formulas, so batches are made by shape, height first, up to a number of pixels.
-The plan of an epoch follows from (seed, epoch) alone: any process can make it, and a resumed run goes on
-with the very next batch.
+Pictures are as large as their formulas, so batches are made by shape, height first, up to a number
+of pixels. The plan of an epoch follows from (seed, epoch) alone: any process can make it, and a
+resumed run goes on with the very next batch.
 """
 
 from collections.abc import Iterator, Sequence
@@ -41,13 +41,15 @@ class BatchConfig:
     def __post_init__(self) -> None:
         if self.pixel_budget < COARSE_STRIDE**2 or not 0 < self.scale_min <= self.scale_max:
             raise ValueError(
-                f"expected pixel_budget >= {COARSE_STRIDE**2} and 0 < scale_min <= scale_max, got {self}"
+                f"expected pixel_budget >= {COARSE_STRIDE**2} and 0 < scale_min <= scale_max, "
+                f"got {self}"
             )
 
 
 @dataclass(frozen=True)
 class Draw:
-    """One example as one epoch draws it: its index, and how much larger than the model's symbols."""
+    """One example as one epoch draws it: its index, and how much larger than the model's
+    symbols."""
 
     epoch: int
     index: int
@@ -184,8 +186,8 @@ class DrawnExamples(Dataset):
 
 @dataclass(frozen=True)
 class TrainingSample:
-    """One example, drawn: its picture, its token ids, and for each of its symbols the id of the token that
-    it looks like and of the token that stands for it (IGNORE if none)."""
+    """One example, drawn: its picture, its token ids, and for each of its symbols the id of the
+    token that it looks like and of the token that stands for it (IGNORE if none)."""
 
     sample: Sample
     token_ids: list[int]
@@ -213,14 +215,21 @@ def collate(samples: Sequence[TrainingSample]) -> Batch:
             cells[i] = torch.from_numpy(shown[owner])
             token_symbols[i, :n] = torch.tensor(align_symbols(s.token_ids, s.symbols_written))
     return Batch(
-        pixel_values, sizes, tokens[:, :-1], labels[:, 1:], cells, cell_symbols, token_symbols[:, 1:]
+        pixel_values,
+        sizes,
+        tokens[:, :-1],
+        labels[:, 1:],
+        cells,
+        cell_symbols,
+        token_symbols[:, 1:],
     )
 
 
 def symbols_of_cells(marks: np.ndarray, n_symbols: int, grid: tuple[int, int]) -> np.ndarray:
     """The index of the symbol that has most ink in each cell.
 
-    Args: marks (M, 3), x and y in pixels and the symbol's index, -1 for none; grid, rows and columns.
+    Args: marks (M, 3), x and y in pixels and the symbol's index, -1 for none; grid, rows and
+        columns.
     Returns: (rows * columns,) int64, NO_SYMBOL where there is no ink of a symbol."""
     rows, columns = grid
     owner = np.full(rows * columns, NO_SYMBOL, dtype=np.int64)
@@ -237,8 +246,8 @@ def symbols_of_cells(marks: np.ndarray, n_symbols: int, grid: tuple[int, int]) -
 
 
 def align_symbols(token_ids: Sequence[int], symbol_ids: Sequence[int]) -> list[int]:
-    """The index of the symbol that each token writes; NO_SYMBOL for braces, scripts and whatever does not
-    fit. Both come in about the same order, and the longest common runs are matched."""
+    """The index of the symbol that each token writes; NO_SYMBOL for braces, scripts and whatever
+    does not fit. Both come in about the same order, and the longest common runs are matched."""
     aligned = [NO_SYMBOL] * len(token_ids)
     matcher = SequenceMatcher(None, token_ids, symbol_ids, autojunk=False)
     for block in matcher.get_matching_blocks():

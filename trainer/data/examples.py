@@ -2,7 +2,7 @@
 
 examples = load_examples("crohme_train.tar.gz")             # InkML, folder or archive
 examples = load_examples("pictures/", part="select")        # TSV `image<TAB>latex` and its pictures
-examples = load_examples("user/dataset")                    # Hub data set with image and text columns
+examples = load_examples("user/dataset")                    # Hub data set with image and latex
 """
 
 import hashlib
@@ -129,9 +129,10 @@ def load_examples(
 ) -> list[Example]:
     """All examples of a folder, an archive or a Hub data set, sorted by name.
 
-    Args: where, a folder or .tar.gz of InkML, a folder or .tar.gz with a TSV `image<TAB>latex` and its
-        pictures, or a Hub data set's id; labels, a TSV of truths by name that replace the files' own;
-        part, `select`, `report` or `train`: those whose file name has its sha1 mod 17 in the part.
+    Args: where, a folder or .tar.gz of InkML, a folder or .tar.gz with a TSV `image<TAB>latex` and
+        its pictures, or a Hub data set's id; labels, a TSV of truths by name that replace the
+        files' own; part, `select`, `report` or `train`: those whose file name has its sha1 mod 17
+        in the part.
     Raises: DataError if there is nothing to read, or nothing in the part."""
     if part is not None and part not in PARTS:
         raise DataError(f"expected a part out of {', '.join(PARTS)}, got {part!r}")
