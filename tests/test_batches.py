@@ -18,7 +18,6 @@ from trainer.data.batches import (
     PlannedBatches,
     align_symbols,
     collate,
-    symbol_token_ids,
     symbols_of_cells,
 )
 from trainer.data.crohme import symbol_inks
@@ -90,7 +89,7 @@ def test_processes_share_the_batches_of_an_epoch(formulas):
 def test_a_batch_holds_what_its_samples_hold(formulas):
     tokenizer = build_tokenizer()
     ids = [tokenizer(" ".join(f.latex)).input_ids for f in formulas]
-    known = symbol_token_ids(tokenizer, {s for f in formulas for s in f.symbol_labels})
+    known = tokenizer.get_vocab()
     dataset = DrawnExamples(formulas, ids, known, 20, InkAugment(), seed=0)
     chosen = [Draw(0, i, 1.0) for i in (3, 4, 5)]
     samples = [dataset[draw] for draw in chosen]
@@ -115,12 +114,37 @@ def test_a_batch_holds_what_its_samples_hold(formulas):
 
 def test_samples_repeat_by_seed_epoch_and_index(formulas):
     def pixels(epoch: int, seed: int) -> np.ndarray:
-        dataset = DrawnExamples(formulas, [[1, 2]] * 40, {}, 20, InkAugment(), seed)
+        dataset = DrawnExamples(formulas, [[1, 2]] * 40, {r"\frac": 9}, 20, InkAugment(), seed)
         return dataset[Draw(epoch, 0, 1.0)].sample.pixels
 
     assert np.array_equal(pixels(0, 0), pixels(0, 0))
     assert not np.array_equal(pixels(0, 0), pixels(1, 0))
     assert not np.array_equal(pixels(0, 0), pixels(0, 1))
+
+
+def test_swapped_samples_repeat_and_their_labels_follow(formulas):
+    tokenizer = build_tokenizer()
+    ids = [tokenizer(" ".join(f.latex)).input_ids for f in formulas]
+
+    def drawn(swap_share: float) -> list:
+        dataset = DrawnExamples(
+            formulas, ids, tokenizer.get_vocab(), 20, InkAugment(), 0, swap_share
+        )
+        return [dataset[Draw(0, i, 1.0)] for i in range(40)]
+
+    once, again, plain = drawn(1.0), drawn(1.0), drawn(0.0)
+    assert all(
+        a.token_ids == b.token_ids and np.array_equal(a.sample.pixels, b.sample.pixels)
+        for a, b in zip(once, again, strict=True)
+    )
+    assert [s.token_ids for s in plain] == ids
+    changed = [i for i in range(40) if once[i].token_ids != ids[i]]
+    assert len(changed) > 5
+    for s in once:  # what each token writes is what its symbol shows
+        written = [
+            (t, s.symbols_shown[k]) for t, k in zip(s.token_ids, s.aligned, strict=True) if k >= 0
+        ]
+        assert written and all(token == shown for token, shown in written)
 
 
 def test_a_cell_belongs_to_the_symbol_with_most_ink_in_it():

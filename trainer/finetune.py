@@ -32,7 +32,6 @@ from trainer.data.batches import (
     PlannedBatches,
     make_loader,
     rounds,
-    symbol_token_ids,
 )
 from trainer.data.crohme import symbol_inks
 from trainer.data.examples import Example, InkExample, load_examples
@@ -61,7 +60,9 @@ class FinetuneConfig:
     label_smoothing: float = 0.1
     cell_loss_weight: float = 0.5
     attention_loss_weight: float = 0.3
+    input_noise: float = 0.1  # share of the decoder's input tokens that are replaced
     augment_ink: bool = True
+    swap_share: float = 0.0  # share of symbols that change places with others of their kind
     push_to_hub: str | None = None  # repository to push the weights to at the end
     model: RecognizerConfig = field(default_factory=RecognizerConfig)
     batches: BatchConfig = field(default_factory=BatchConfig)
@@ -191,7 +192,11 @@ def train(config: FinetuneConfig) -> Path:
     if not data.formulas:
         raise ModelError(f"{config.data}: no example can be written with the model's vocabulary")
     objective = TrainingModel(
-        model, config.label_smoothing, config.cell_loss_weight, config.attention_loss_weight
+        model,
+        config.label_smoothing,
+        config.cell_loss_weight,
+        config.attention_loss_weight,
+        config.input_noise,
     )
     loop = Loop(accelerator, objective, config.loop)
     torch.manual_seed(config.seed + accelerator.process_index)  # dropout differs between processes
@@ -203,14 +208,14 @@ def train(config: FinetuneConfig) -> Path:
     lengths = [len(ids) for ids in data.token_ids[: len(data.formulas)]]
     plan = BatchPlan(data.formulas, data.symbols, lengths, symbol_px, config.batches, config.seed)
     examples = [*data.formulas, *data.symbols]
-    labels = {label for example in examples for label in example.symbol_labels}
     dataset = DrawnExamples(
         examples,
         data.token_ids,
-        symbol_token_ids(tokenizer, labels),
+        tokenizer.get_vocab(),
         symbol_px,
         config.augment if config.augment_ink else None,
         config.seed,
+        config.swap_share,
     )
     n_processes = accelerator.num_processes
     batches = PlannedBatches(

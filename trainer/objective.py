@@ -65,12 +65,14 @@ class TrainingModel(nn.Module):
         label_smoothing: float,
         cell_loss_weight: float,
         attention_loss_weight: float,
+        input_noise: float = 0.0,
     ) -> None:
         super().__init__()
         self.recognizer = recognizer
         self.label_smoothing = label_smoothing
         self.cell_loss_weight = cell_loss_weight
         self.attention_loss_weight = attention_loss_weight
+        self.input_noise = input_noise
         self.cell_head = nn.Linear(
             recognizer.config.encoder.hidden_size, recognizer.config.decoder.vocab_size
         )
@@ -87,6 +89,8 @@ class TrainingModel(nn.Module):
     ) -> LossSums:
         """Arguments as in Batch. The auxiliary losses are means that count as many times as there
         are tokens, so that their weights do not depend on how many cells a batch has."""
+        if self.training and self.input_noise:
+            input_ids = self._disturbed(input_ids, labels)
         out = self.recognizer(
             pixel_values=pixel_values,
             picture_sizes=picture_sizes,
@@ -110,6 +114,17 @@ class TrainingModel(nn.Module):
             token_loss = F.cross_entropy(logits, target, reduction="sum")
             n_right = (logits.argmax(dim=1) == target).sum()
         return LossSums(objective, token_loss, n_right, cell_loss.detach(), attention_loss.detach())
+
+    def _disturbed(self, input_ids: Tensor, labels: Tensor) -> Tensor:
+        """Replace some input tokens by others of the batch, start tokens aside: a decoder that
+        cannot trust what came before has to look at the picture.
+
+        Source: word dropout as in Bowman et al. 2016, arXiv:1511.06349, section 3.1."""
+        written = labels[labels != IGNORE]
+        others = written[torch.randint(len(written), input_ids.shape, device=input_ids.device)]
+        chosen = torch.rand(input_ids.shape, device=input_ids.device) < self.input_noise
+        chosen[:, 0] = False
+        return torch.where(chosen, others, input_ids)
 
     def _cell_loss(self, features: Tensor, cells: Tensor) -> Tensor:
         known = cells != IGNORE

@@ -12,15 +12,16 @@ from difflib import SequenceMatcher
 import numpy as np
 import torch
 from torch.utils.data import DataLoader, Dataset
-from transformers import PreTrainedTokenizerFast
 
 from latexocr.modeling import COARSE_STRIDE, STRIDE
 from latexocr.recognizer import stack_pictures
-from trainer.data.examples import Example
+from trainer.data.examples import Example, InkExample
 from trainer.data.strokes import InkAugment, Sample, rng_for
+from trainer.data.substitute import SymbolSwapper
 from trainer.objective import IGNORE, NO_SYMBOL, Batch
 
 FRACTION = r"\frac"
+SWAPPED_DRAWS = 0.7  # share of the draws of ink in which symbols change places
 HEIGHT_BIN_PX = 16  # pictures whose padded heights fall in one bin are batched together
 
 
@@ -157,42 +158,68 @@ class DrawnExamples(Dataset):
         self,
         examples: Sequence[Example],
         token_ids: Sequence[list[int]],
-        symbol_ids: dict[str, int],
+        vocabulary: dict[str, int],
         symbol_px: int,
         augment: InkAugment | None,
         seed: int,
+        swap_share: float = 0.0,
     ) -> None:
-        """Args: symbol_ids, token id of each symbol label, and of `\\frac`."""
-        self.examples, self.token_ids, self.symbol_ids = examples, token_ids, symbol_ids
+        """Args: vocabulary, id by token; augment, None for plain pictures; swap_share, the share of
+        a formula's symbols that change places with others, in SWAPPED_DRAWS of the draws."""
+        self.examples, self.token_ids, self.vocabulary = examples, token_ids, vocabulary
         self.symbol_px, self.seed = symbol_px, seed
         # The plan has drawn the scale already, since it decides what fits in a batch.
         self.augment = augment and replace(augment, scale_min=1.0, scale_max=1.0)
+        self.swap_share = swap_share
+        self.swapper = self._make_swapper() if swap_share else None
+
+    def _make_swapper(self) -> SymbolSwapper:
+        formulas = [e for e in self.examples if isinstance(e, InkExample)]
+        shown = [self._shown(example) for example in formulas]
+        return SymbolSwapper([e.ink for e in formulas], shown, self.vocabulary)
 
     def __getitem__(self, draw: Draw) -> "TrainingSample":
         example = self.examples[draw.index]
         rng = rng_for(self.seed, draw.epoch, draw.index) if self.augment else None
+        token_ids, shown = self.token_ids[draw.index], self._shown(example)
+        aligned = align_symbols(token_ids, self._written(example, shown))
+        if (
+            self.swapper
+            and rng
+            and isinstance(example, InkExample)
+            and rng.random() < SWAPPED_DRAWS
+        ):
+            swapped = self.swapper.swap(
+                example.ink, token_ids, shown, aligned, self.swap_share, rng
+            )
+            example, token_ids, shown = (
+                InkExample(swapped.ink),
+                swapped.token_ids,
+                swapped.symbols,
+            )
         sample = example.sample(self.symbol_px * draw.scale, rng, self.augment)
-        shown = [self.symbol_ids.get(label, IGNORE) for label in example.symbol_labels]
-        return TrainingSample(
-            sample, self.token_ids[draw.index], shown, self._written(example, shown)
-        )
+        return TrainingSample(sample, token_ids, shown, aligned)
+
+    def _shown(self, example: Example) -> list[int]:
+        """The id of the token that each symbol looks like, IGNORE if it is none."""
+        return [self.vocabulary.get(label, IGNORE) for label in example.symbol_labels]
 
     def _written(self, example: Example, shown: list[int]) -> list[int]:
         """As shown, but a fraction's bar, which looks like a minus sign, is written as `\\frac`."""
-        fraction = self.symbol_ids.get(FRACTION, IGNORE)
+        fraction = self.vocabulary[FRACTION]
         is_fraction = example.symbol_is_fraction
         return [fraction if is_fraction[i] else token for i, token in enumerate(shown)]
 
 
 @dataclass(frozen=True)
 class TrainingSample:
-    """One example, drawn: its picture, its token ids, and for each of its symbols the id of the
-    token that it looks like and of the token that stands for it (IGNORE if none)."""
+    """One example, drawn: its picture, its token ids, the id of the token that each of its symbols
+    looks like (IGNORE if none), and for each token the symbol that it writes (or NO_SYMBOL)."""
 
     sample: Sample
     token_ids: list[int]
     symbols_shown: list[int]
-    symbols_written: list[int]
+    aligned: list[int]
 
 
 def collate(samples: Sequence[TrainingSample]) -> Batch:
@@ -213,7 +240,7 @@ def collate(samples: Sequence[TrainingSample]) -> Batch:
             shown = np.append(s.symbols_shown, IGNORE)  # the last one is for NO_SYMBOL, -1
             cell_symbols[i] = torch.from_numpy(owner)
             cells[i] = torch.from_numpy(shown[owner])
-            token_symbols[i, :n] = torch.tensor(align_symbols(s.token_ids, s.symbols_written))
+            token_symbols[i, :n] = torch.tensor(s.aligned)
     return Batch(
         pixel_values,
         sizes,
@@ -254,12 +281,6 @@ def align_symbols(token_ids: Sequence[int], symbol_ids: Sequence[int]) -> list[i
         for k in range(block.size):
             aligned[block.a + k] = block.b + k
     return aligned
-
-
-def symbol_token_ids(tokenizer: PreTrainedTokenizerFast, labels: set[str]) -> dict[str, int]:
-    """Token id of `\\frac`, and of each symbol label that is one token of the vocabulary."""
-    known = tokenizer.get_vocab()
-    return {label: known[label] for label in {*labels, FRACTION} if label in known}
 
 
 def make_loader(
