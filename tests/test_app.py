@@ -1,11 +1,14 @@
 """The app without a browser: what its panels say, and its endpoints for other programs."""
 
+import io
 from pathlib import Path
 
 import gradio as gr
 import pytest
+from gradio.components.image_editor import AcceptBlobs
 from gradio_client import Client, handle_file
 from gradio_client.exceptions import AppError
+from PIL import Image, ImageOps
 
 import app
 from latexocr.pipeline import LatexOCR
@@ -16,8 +19,9 @@ from tests.conftest import draw
 @pytest.fixture(scope="module")
 def ocr(model_folder):
     """The app's model, a tiny one."""
+    tiny = LatexOCR(model_folder)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(app, "get_ocr", lambda ocr=LatexOCR(model_folder): ocr)
+        patch.setattr(app, "get_ocr", lambda: tiny)
         yield
 
 
@@ -81,9 +85,29 @@ def test_only_a_persons_edits_change_what_is_shown():
 
 def test_an_empty_pad_and_an_empty_upload_are_no_errors():
     pad = app.pad("wide", width=90, height=30)
-    for drawing in (None, {}, {"id": "never sent"}):
-        assert app.read_drawing(pad, drawing).formula == app.DRAW_HINT
+    assert app.read_drawing(pad, {"id": "sent without ink"}).formula == app.DRAW_HINT
     assert app.read_upload(None).formula == app.UPLOAD_HINT
+
+
+def test_a_note_without_a_drawing_changes_nothing():
+    pad = app.pad("wide", width=90, height=30)
+    for drawing in (None, {}, {"background": None, "layers": [], "composite": None}):
+        assert all(value == gr.skip() for value in app.read_drawing(pad, drawing))
+
+
+def test_a_drawing_is_read_and_overtaken_ones_are_forgotten(ocr):
+    pad = app.pad("wide", width=90, height=30)
+    alpha = ImageOps.invert(draw("x").convert("L"))
+    ink = Image.merge("LA", [Image.new("L", alpha.size), alpha]).convert("RGBA")
+    ink.save(data := io.BytesIO(), "PNG")
+    for i in range(app.MAX_UNREAD_DRAWINGS + 5):
+        form = {"type": "layer", "index": "0", "id": str(i)}  # text, as a browser sends it
+        file = ("layer_0.png", data.getvalue())
+        pad.accept_blobs(AcceptBlobs.model_construct(data=form, files=[file]))
+    newest = app.MAX_UNREAD_DRAWINGS + 4
+    panel = app.read_drawing(pad, {"id": str(newest)})
+    assert panel.source == app.get_ocr().read(ink).latex
+    assert len(pad.blob_storage) == app.MAX_UNREAD_DRAWINGS
 
 
 def test_a_bad_upload_is_explained_in_place(tmp_path, ocr):
