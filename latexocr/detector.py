@@ -1,0 +1,207 @@
+"""Finding the expressions of a page.
+
+detector = Detector.from_pretrained("folder")
+for found in detector.detect("page.jpg"):
+    print(found.box, found.score)
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from dataclasses import dataclass
+from pathlib import Path
+
+import cv2
+import numpy as np
+import torch
+from PIL import Image
+from safetensors import SafetensorError
+from torch import Tensor
+from torchvision.models.detection.generalized_rcnn import GeneralizedRCNN
+from torchvision.ops import batched_nms
+
+from latexocr.detection_model import DetectorConfig, build_detector, share_inside
+from latexocr.errors import ModelError
+from latexocr.pictures import Source, load_picture
+
+__all__ = ["Detection", "Detector", "DetectorConfig", "build_detector", "page_pixels"]
+
+CONFIG_NAME, WEIGHTS_NAME = "config.json", "model.safetensors"
+MODEL_TYPE = "latexocr-detector"
+MIN_SIDE_PX = 32  # a narrower picture is padded: the network needs at least one cell
+CONTAINED_SHARE = 0.85  # a box that lies so far in a likelier one is a part of it
+
+_PAPER_SIDE_PX = 300  # size at which the paper's light is estimated
+
+
+@dataclass(frozen=True)
+class Detection:
+    """An expression on a page. box: x0, y0, x1, y1 in pixels of the upright picture, ends excluded;
+    score: 0 to 1, how sure it is."""
+
+    box: tuple[float, float, float, float]
+    score: float
+
+
+class Detector:
+    """A trained network and all that it takes to use it."""
+
+    def __init__(
+        self, model: GeneralizedRCNN, config: DetectorConfig, device: str | None = None
+    ) -> None:
+        """Args: device as torch names it, a GPU by default if there is one."""
+        self.config = config
+        self.device = device or ("cuda" if torch.cuda.is_available() else "cpu")
+        self.model = model.eval().to(self.device)
+
+    @classmethod
+    def from_pretrained(cls, folder: str | Path, device: str | None = None) -> Detector:
+        """Load a folder that save_pretrained wrote.
+
+        Raises: ModelError if there is no detector there, or a broken one."""
+        from safetensors.torch import load_file
+
+        folder = Path(folder)
+        config = _read_config(folder / CONFIG_NAME)
+        model = build_detector(config)
+        try:
+            weights = load_file(folder / WEIGHTS_NAME)
+            model.load_state_dict({k: v.float() if v.is_floating_point() else v
+                                   for k, v in weights.items()})  # fmt: skip
+        except (OSError, SafetensorError, RuntimeError) as error:
+            raise ModelError(f"{folder}: expected a detector's weights, got {error}") from error
+        return cls(model, config, device)
+
+    def save_pretrained(self, folder: str | Path) -> None:
+        """Write weights as float16 and the config, so that from_pretrained reads them."""
+        from safetensors.torch import save_file
+
+        folder = Path(folder)
+        folder.mkdir(parents=True, exist_ok=True)
+        weights = {
+            name: (value.half() if value.is_floating_point() else value).cpu().contiguous()
+            for name, value in self.model.state_dict().items()
+        }
+        save_file(weights, folder / WEIGHTS_NAME, metadata={"format": "pt"})
+        settings = {"model_type": MODEL_TYPE} | dataclasses.asdict(self.config)
+        (folder / CONFIG_NAME).write_text(json.dumps(settings, indent=2) + "\n", encoding="utf-8")
+
+    def detect(
+        self, picture: Source, long_side: int | None = None, score_min: float | None = None
+    ) -> list[Detection]:
+        """Expressions of a page, the surest first. A blank page has none.
+
+        Args: picture, anything that pictures.load_picture takes; long_side in pixels, to which the
+            longest side is reduced before looking, and score_min: None for the config's.
+        Raises: ImageError if the picture cannot be decoded."""
+        page = load_picture(picture)
+        pixels = page_pixels(page, self.config.input, long_side or self.config.long_side)
+        boxes, scores = self.find(pixels)
+        wanted = scores >= (self.config.score_min if score_min is None else score_min)
+        boxes, scores = merge_duplicates(boxes[wanted], scores[wanted], self.config.overlap_max)
+        # To pixels of the page; rounding made the two factors differ a little.
+        factors = torch.tensor([page.width / pixels.shape[1], page.height / pixels.shape[0]])
+        limits = torch.tensor([page.width, page.height])
+        places = torch.minimum((boxes * factors.repeat(2)).clamp_min(0), limits.repeat(2))
+        return [
+            Detection(tuple(box), score)
+            for box, score in zip(places.tolist(), scores.tolist(), strict=True)
+        ]
+
+    @torch.inference_mode()
+    def find(self, pixels: np.ndarray) -> tuple[Tensor, Tensor]:
+        """The network's raw answer: boxes (N, 4) in pixels of what it looked at, scores (N,).
+
+        Args: pixels as page_pixels gives them."""
+        height, width = pixels.shape[:2]
+        missing = [max(0, MIN_SIDE_PX - height), max(0, MIN_SIDE_PX - width)]
+        if any(missing):
+            pixels = cv2.copyMakeBorder(pixels, 0, missing[0], 0, missing[1], cv2.BORDER_REPLICATE)
+        (found,) = self.model([as_tensor(pixels).to(self.device)])
+        limits = torch.tensor([width, height, width, height], dtype=torch.float32)
+        return torch.minimum(found["boxes"].float().cpu(), limits), found["scores"].float().cpu()
+
+
+def _read_config(path: Path) -> DetectorConfig:
+    try:
+        settings = json.loads(path.read_text(encoding="utf-8"))
+        if settings.pop("model_type", None) != MODEL_TYPE:
+            raise ValueError(f"its model_type is not {MODEL_TYPE}")
+        lists = {k: tuple(v) if isinstance(v, list) else v for k, v in settings.items()}
+        return DetectorConfig(**lists)
+    except (OSError, ValueError, TypeError, AttributeError) as error:
+        raise ModelError(f"{path}: expected a detector's config, got {error}") from error
+
+
+def as_tensor(pixels: np.ndarray) -> Tensor:
+    """(H, W) or (H, W, 3) uint8 -> (C, H, W) float32 from 0 to 1."""
+    tensor = torch.from_numpy(np.ascontiguousarray(pixels)).float().div_(255)
+    return tensor[None] if tensor.ndim == 2 else tensor.permute(2, 0, 1)
+
+
+# --- Looking at a page -------------------------------------------------------------------------
+
+
+def page_pixels(page: Image.Image | np.ndarray, kind: str, long_side: int) -> np.ndarray:
+    """A page as the network looks at it, in training and in serving.
+
+    Args: page, RGB; kind, as DetectorConfig.input; long_side, the longest side is reduced to it and
+        never enlarged, pixels.
+    Returns: (H, W) uint8, 0 = paper, for ink, or (H, W, 3) uint8 for rgb."""
+    rgb = np.asarray(page)
+    factor = long_side / max(rgb.shape[:2])
+    if factor < 1:
+        size = [max(1, round(side * factor)) for side in (rgb.shape[1], rgb.shape[0])]
+        rgb = cv2.resize(rgb, size, interpolation=cv2.INTER_AREA)
+    return even_light(rgb) if kind == "ink" else rgb
+
+
+def even_light(rgb: np.ndarray) -> np.ndarray:
+    """How much of the paper's light each place takes: shadow, paper and chalk do not matter.
+
+    Unlike imaging.ink_map it decides nothing: ruling, table and dirt stay, faint ink too, for the
+    network to judge. (H, W, 3) uint8 -> (H, W) uint8, 0 = paper, 255 = the page's darkest ink."""
+    grey = cv2.cvtColor(rgb, cv2.COLOR_RGB2GRAY)
+    paper = _paper_light(grey)
+    if _is_board(grey, paper):
+        rgb, paper = 255 - rgb, 255 - paper
+    # The darkest channel sees ink of any colour; grey would lose half of red.
+    darkest = cv2.min(cv2.min(rgb[..., 0], rgb[..., 1]), rgb[..., 2])
+    level = _paper_light(darkest)
+    taken = 1 - cv2.divide(darkest, cv2.max(level, 1), dtype=cv2.CV_32F)
+    strongest = float(np.quantile(taken[::2, ::2], 0.995)) if taken.size else 1.0
+    return cv2.convertScaleAbs(np.maximum(taken, 0), alpha=255 / float(np.clip(strongest, 0.1, 1)))
+
+
+def _paper_light(grey: np.ndarray) -> np.ndarray:
+    """Grey of what is behind the strokes, (H, W) uint8: a wide median on a small copy."""
+    height, width = grey.shape
+    factor = min(1.0, _PAPER_SIDE_PX / max(height, width))
+    size = [max(1, round(side * factor)) for side in (width, height)]
+    small = cv2.resize(grey, size, interpolation=cv2.INTER_AREA)
+    window = max(3, min(31, max(size) // 12 * 2 + 1))
+    small = cv2.GaussianBlur(cv2.medianBlur(small, window), (0, 0), 2)
+    return cv2.resize(small, (width, height), interpolation=cv2.INTER_LINEAR)
+
+
+def _is_board(grey: np.ndarray, paper: np.ndarray) -> bool:
+    """Is it written in light on dark: is the sheet dark, and do strokes stand out as light?"""
+    if float(np.median(paper[::4, ::4])) > 128:
+        return False
+    apart = grey[::2, ::2].astype(np.int16) - paper[::2, ::2]
+    return int(np.maximum(apart - 12, 0).sum()) > int(np.maximum(-apart - 12, 0).sum())
+
+
+def merge_duplicates(boxes: Tensor, scores: Tensor, overlap_max: float) -> tuple[Tensor, Tensor]:
+    """Without boxes that overlap a likelier one, or lie in it; the likeliest first.
+
+    Args: boxes (N, 4), scores (N,)."""
+    keep = batched_nms(boxes, scores, torch.zeros(len(boxes), dtype=torch.int64), overlap_max)
+    boxes, scores = boxes[keep], scores[keep]
+    if not len(boxes):
+        return boxes, scores
+    inside = share_inside(boxes, boxes) > CONTAINED_SHARE  # i lies in j
+    likelier = torch.ones_like(inside).tril(-1)
+    is_part = (inside & likelier).any(dim=1)
+    return boxes[~is_part], scores[~is_part]
