@@ -15,6 +15,7 @@ from trainer.data.batches import (
     BatchPlan,
     Draw,
     DrawnExamples,
+    Kind,
     PlannedBatches,
     align_symbols,
     collate,
@@ -33,8 +34,10 @@ def formulas(tmp_path_factory) -> list[InkExample]:
 
 def make_plan(formulas, seed=0, **config) -> BatchPlan:
     symbols = [InkExample(ink) for ink in symbol_inks([f.ink for f in formulas])]
-    n_tokens = [len(f.latex) + 2 for f in formulas]
-    return BatchPlan(formulas, symbols, n_tokens, 20, BatchConfig(**config), seed)
+    n_tokens = [len(e.latex) + 2 for e in [*formulas, *symbols]]
+    settings = BatchConfig(**config)
+    kinds = [Kind(formulas), Kind(symbols, settings.symbols_per_epoch)]
+    return BatchPlan(kinds, n_tokens, 20, settings, seed)
 
 
 def indices(batches: list[list[Draw]]) -> list[int]:
@@ -62,6 +65,16 @@ def test_the_curriculum_starts_with_short_formulas_and_symbols(formulas):
     assert sum(i >= 40 for i in first) == 7
     assert [i for i in second if i < 40] == list(range(40))
     assert sum(i >= 40 for i in second) == 2
+
+
+def test_every_epoch_draws_other_examples_of_a_kind(formulas):
+    kinds = [Kind(formulas[:10]), Kind(formulas[10:], (5,))]
+    plan = BatchPlan(kinds, [3] * 40, 20, BatchConfig(), seed=0)
+    drawn = [indices(plan.epoch(epoch)) for epoch in range(3)]
+    assert all(chosen[:10] == list(range(10)) for chosen in drawn)
+    others = [chosen[10:] for chosen in drawn]
+    assert all(len(set(chosen)) == 5 and min(chosen) >= 10 for chosen in others)
+    assert others[0] != others[1] != others[2]
 
 
 def test_the_plan_follows_from_seed_and_epoch(formulas):

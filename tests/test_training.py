@@ -23,12 +23,21 @@ def settings(tmp_path_factory) -> Path:
     """A config that trains a tiny model for 12 steps, with all that is random turned on."""
     folder = tmp_path_factory.mktemp("training")
     data = write_inks(folder / "inks")
+    (folder / "list_train.txt").write_text("x+l\nL+T=x\n\\frac{l}{T}\n")
     config = {
         "data": str(data),
+        "formulas": [str(folder / "list_train.txt")],
         "select": str(data),
         "select_limit": 4,
         "model": TINY | {"dropout": 0.1},
-        "batches": {"pixel_budget": 8000, "curriculum": [3], "symbols_per_epoch": [6]},
+        "swap_share": 0.5,
+        "batches": {
+            "pixel_budget": 8000,
+            "curriculum": [3],
+            "symbols_per_epoch": [6],
+            "pieces_per_epoch": [2],
+            "written_per_epoch": [2],
+        },
         "loop": {
             "max_steps": 12,
             "warmup_steps": 3,

@@ -2,6 +2,7 @@
 
 From scratch:  accelerate launch trainer/finetune.py --config trainer/configs/crohme_small.yaml \\
                    --data crohme_train.tar.gz --select crohme_test2013.tar.gz
+More formulas: add --formulas "[formulas.tar.gz]" --batches.written_per_epoch "[12000]"
 Go on:         the same command; it resumes from the newest checkpoint in runs/NAME
 Start from:    add --init latexocr/weights/recognizer
 CPU check:     add --loop.max_steps 20 --model.hidden_size 32 --name check
@@ -9,7 +10,8 @@ CPU check:     add --loop.max_steps 20 --model.hidden_size 32 --name check
 
 import json
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -29,13 +31,16 @@ from trainer.data.batches import (
     BatchConfig,
     BatchPlan,
     DrawnExamples,
+    Kind,
     PlannedBatches,
     make_loader,
     rounds,
 )
-from trainer.data.crohme import symbol_inks
+from trainer.data.crohme import read_labels, symbol_inks
 from trainer.data.examples import Example, InkExample, load_examples
-from trainer.data.strokes import InkAugment
+from trainer.data.ink import InkWriter, formula_examples
+from trainer.data.pieces import piece_inks
+from trainer.data.strokes import Ink, InkAugment
 from trainer.loop import Loop, LoopConfig, make_accelerator
 from trainer.metrics import score_readings
 from trainer.objective import TrainingModel
@@ -63,6 +68,12 @@ class FinetuneConfig:
     input_noise: float = 0.1  # share of the decoder's input tokens that are replaced
     augment_ink: bool = True
     swap_share: float = 0.0  # share of symbols that change places with others of their kind
+    formulas: tuple[str, ...] = ()  # lists of LaTeX to write in ink: .txt, folder or .tar.gz
+    formulas_limit: int = 120_000  # so many of them, chosen at random
+    formulas_tokens: int = 50  # longer ones are left out
+    # Data sets, or TSVs of labels, whose formulas are not written unless the data has them too.
+    exclude: tuple[str, ...] = ()
+    fonts: tuple[str, ...] = ()  # files of hand-lettered fonts, for symbols that no one wrote
     push_to_hub: str | None = None  # repository to push the weights to at the end
     model: RecognizerConfig = field(default_factory=RecognizerConfig)
     batches: BatchConfig = field(default_factory=BatchConfig)
@@ -76,24 +87,63 @@ class FinetuneConfig:
 
 @dataclass(frozen=True)
 class TrainingData:
-    """Examples with their token ids; the first ones are formulas, the others isolated symbols."""
+    """Kinds of examples, formulas as they come first, and the token ids of all of them."""
 
-    formulas: list[Example]
-    symbols: list[Example]
+    kinds: list[Kind]
     token_ids: list[list[int]]
+
+    @property
+    def examples(self) -> list[Example]:
+        return [example for kind in self.kinds for example in kind.examples]
 
 
 def load_training_data(config: FinetuneConfig, tokenizer: PreTrainedTokenizerFast) -> TrainingData:
-    """Formulas whose truth parses and fits, and the symbols that their ink is made of."""
-    formulas, formula_ids = encode(
-        load_examples(config.data, config.labels, config.part), tokenizer
-    )
+    """Formulas whose truth parses and fits, what their ink is made of, and formulas to write."""
+    formulas, token_ids = encode(load_examples(config.data, config.labels, config.part), tokenizer)
     inks = [example.ink for example in formulas if isinstance(example, InkExample)]
-    wanted = any(config.batches.symbols_per_epoch)
-    isolated = [InkExample(ink) for ink in symbol_inks(inks)] if wanted else []
-    symbols, symbol_ids = encode(isolated, tokenizer)
-    logger.info("%d formulas, %d isolated symbols", len(formulas), len(symbols))
-    return TrainingData(formulas, symbols, formula_ids + symbol_ids)
+    kinds = [Kind(formulas)]
+    for wanted, make in (
+        (config.batches.symbols_per_epoch, lambda: map(InkExample, symbol_inks(inks))),
+        (config.batches.pieces_per_epoch, lambda: map(InkExample, piece_inks(inks))),
+        (config.batches.written_per_epoch, lambda: written_examples(config, inks)),
+    ):
+        if any(wanted):
+            examples, ids = encode(list(make()), tokenizer)
+            kinds.append(Kind(examples, wanted))
+            token_ids = token_ids + ids
+    logger.info("examples of each kind: %s", [len(kind.examples) for kind in kinds])
+    return TrainingData(kinds, token_ids)
+
+
+def written_examples(config: FinetuneConfig, donors: list[Ink]) -> list[Example]:
+    """Formulas of the lists, to be written by the donors' hands.
+
+    Raises: DataError if a list or a set to exclude cannot be read."""
+    own = set(canonical_truths(ink.latex for ink in donors))
+    excluded = {latex for path in config.exclude for latex in canonical_truths(truths_of(path))}
+    writer = InkWriter(donors, [Path(font) for font in config.fonts])
+    return formula_examples(
+        config.formulas,
+        writer,
+        config.formulas_tokens,
+        limit=config.formulas_limit,
+        forbidden=excluded - own,
+        seed=config.seed,
+    )
+
+
+def truths_of(path: str) -> list[str]:
+    """The formulas of a data set, or of a TSV of labels."""
+    if path.endswith(".tsv"):
+        return list(read_labels(Path(path)).values())
+    return [example.latex for example in load_examples(path)]
+
+
+def canonical_truths(truths: Iterable[str]) -> Iterator[str]:
+    """Canonical forms of those that parse."""
+    for latex in truths:
+        with suppress(TexError):
+            yield canonical(latex)
 
 
 def encode(
@@ -189,7 +239,7 @@ def train(config: FinetuneConfig) -> Path:
     accelerator = make_accelerator(config.loop, run_dir)
     model, tokenizer = start_model(config)
     data = load_training_data(config, tokenizer)
-    if not data.formulas:
+    if not data.examples:
         raise ModelError(f"{config.data}: no example can be written with the model's vocabulary")
     objective = TrainingModel(
         model,
@@ -205,11 +255,10 @@ def train(config: FinetuneConfig) -> Path:
         (run_dir / "config.json").write_text(json.dumps(to_dict(config), indent=2) + "\n")
     loop.resume()
     symbol_px = model.config.encoder.symbol_px
-    lengths = [len(ids) for ids in data.token_ids[: len(data.formulas)]]
-    plan = BatchPlan(data.formulas, data.symbols, lengths, symbol_px, config.batches, config.seed)
-    examples = [*data.formulas, *data.symbols]
+    lengths = [len(ids) for ids in data.token_ids]
+    plan = BatchPlan(data.kinds, lengths, symbol_px, config.batches, config.seed)
     dataset = DrawnExamples(
-        examples,
+        data.examples,
         data.token_ids,
         tokenizer.get_vocab(),
         symbol_px,

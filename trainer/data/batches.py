@@ -34,8 +34,10 @@ class BatchConfig:
     max_tokens: int = 256  # longer formulas are left out of training
     # Formulas of epochs 0, 1, ... have at most so many tokens; later epochs take all.
     curriculum: tuple[int, ...] = ()
-    # Isolated symbols in epochs 0, 1, ...; the last number holds from there on.
-    symbols_per_epoch: tuple[int, ...] = (0,)
+    # How many of the other kinds epochs 0, 1, ... draw; the last number holds from there on.
+    symbols_per_epoch: tuple[int, ...] = (0,)  # isolated symbols
+    pieces_per_epoch: tuple[int, ...] = (0,)  # parts of formulas
+    written_per_epoch: tuple[int, ...] = (0,)  # formulas of lists, written in ink
     scale_min: float = 0.7  # symbol size relative to the model's, log-uniform
     scale_max: float = 1.4
 
@@ -57,28 +59,36 @@ class Draw:
     scale: float
 
 
+@dataclass(frozen=True)
+class Kind:
+    """Examples of one kind, and how many of them epochs 0, 1, ... draw.
+
+    per_epoch: the last number holds from there on; None for all of them in every epoch."""
+
+    examples: Sequence[Example]
+    per_epoch: tuple[int, ...] | None = None
+
+
 class BatchPlan:
-    """Batches of all epochs, one after the other. Indices below n_formulas are formulas, the others
-    isolated symbols."""
+    """Batches of all epochs, one after the other. Indices count the examples of all kinds, one kind
+    after the other."""
 
     def __init__(
         self,
-        formulas: Sequence[Example],
-        symbols: Sequence[Example],
+        kinds: Sequence[Kind],
         n_tokens: Sequence[int],
         symbol_px: int,
         config: BatchConfig,
         seed: int,
     ) -> None:
-        """Args: n_tokens, tokens of each formula, start and end included."""
-        if not formulas:
+        """Args: n_tokens, tokens of each example, start and end included."""
+        if not any(kind.examples for kind in kinds):
             raise ValueError("expected at least one formula to train on, got none")
-        self.n_formulas = len(formulas)
+        self.kinds = kinds
         self.n_tokens = np.asarray(n_tokens)
-        self.n_symbols = len(symbols)
         self.config = config
         self.seed = seed
-        examples = [*formulas, *symbols]
+        examples = [example for kind in kinds for example in kind.examples]
         self.shapes = np.array([e.expected_shape(symbol_px) for e in examples], dtype=np.float64)
         self._newest: tuple[int, list[list[Draw]]] = (-1, [])
 
@@ -90,7 +100,7 @@ class BatchPlan:
 
     def _make_epoch(self, epoch: int) -> list[list[Draw]]:
         rng = np.random.default_rng([self.seed, epoch])
-        chosen = np.concatenate([self._formulas(epoch), self._symbols(epoch, rng)])
+        chosen = self._chosen(epoch, rng)
         config = self.config
         scales = np.exp(
             rng.uniform(np.log(config.scale_min), np.log(config.scale_max), len(chosen))
@@ -112,17 +122,23 @@ class BatchPlan:
             batches[-1].append(Draw(epoch, int(chosen[i]), float(scales[i])))
         return [batches[i] for i in rng.permutation(len(batches))]
 
-    def _formulas(self, epoch: int) -> np.ndarray:
+    def _chosen(self, epoch: int, rng: np.random.Generator) -> np.ndarray:
+        """Indices of the examples of an epoch, kind after kind."""
         longest = self.config.max_tokens
         if epoch < len(self.config.curriculum):
             longest = min(longest, self.config.curriculum[epoch])
-        chosen = np.flatnonzero(self.n_tokens <= longest)
-        return chosen if len(chosen) else np.argsort(self.n_tokens)[:1]
-
-    def _symbols(self, epoch: int, rng: np.random.Generator) -> np.ndarray:
-        wanted = self.config.symbols_per_epoch
-        n = min(wanted[min(epoch, len(wanted) - 1)], self.n_symbols) if wanted else 0
-        return self.n_formulas + rng.choice(self.n_symbols, n, replace=False)
+        chosen: list[np.ndarray] = []
+        start = 0
+        for kind in self.kinds:
+            stop = start + len(kind.examples)
+            fitting = start + np.flatnonzero(self.n_tokens[start:stop] <= longest)
+            if kind.per_epoch is not None:
+                wanted = kind.per_epoch[min(epoch, len(kind.per_epoch) - 1)]
+                fitting = rng.choice(fitting, min(wanted, len(fitting)), replace=False)
+            chosen.append(fitting)
+            start = stop
+        found = np.concatenate(chosen)
+        return found if len(found) else np.argsort(self.n_tokens)[:1]
 
 
 class PlannedBatches:

@@ -1,0 +1,49 @@
+"""Which examples a recogniser is trained on, and which it must never see."""
+
+from pathlib import Path
+
+import pytest
+
+from latexocr.tokenizer import build_tokenizer
+from tests.tiny import inkml, write_inks
+from trainer.config import build
+from trainer.finetune import FinetuneConfig, load_training_data
+
+
+@pytest.fixture
+def settings(tmp_path) -> dict:
+    (tmp_path / "a_train.txt").write_text("x+T\nL=x\n\\frac{x}{T}\nx^{2\n")
+    return {"data": str(write_inks(tmp_path / "inks")), "formulas": [str(tmp_path / "a_train.txt")]}
+
+
+def kinds(settings: dict, **batches: list[int]) -> list[list[str]]:
+    config = build(FinetuneConfig, settings | {"batches": batches})
+    data = load_training_data(config, build_tokenizer())
+    assert len(data.token_ids) == len(data.examples)
+    return [[example.latex for example in kind.examples] for kind in data.kinds]
+
+
+def test_only_the_kinds_that_are_wanted_are_made(settings):
+    assert len(kinds(settings)) == 1
+    assert len(kinds(settings, pieces_per_epoch=[3], written_per_epoch=[0, 5])) == 3
+
+
+def test_formulas_of_lists_are_written_if_they_parse(settings):
+    _, written = kinds(settings, written_per_epoch=[9])
+    assert sorted(written) == sorted(["x + T", "L = x", r"\frac { x } { T }"])
+
+
+def test_excluded_formulas_are_not_written_however_they_are_spelled(settings, tmp_path):
+    labels = tmp_path / "labels.tsv"
+    labels.write_text("id\ttokens\na\tx + T\nb\t{x \\over T}\n")
+    _, written = kinds(settings | {"exclude": [str(labels)]}, written_per_epoch=[9])
+    assert written == ["L = x"]
+
+
+def test_an_excluded_formula_that_the_training_data_has_may_be_written(settings, tmp_path):
+    folder = Path(settings["data"])
+    (folder / "own.inkml").write_text(inkml("x+T"))
+    (tmp_path / "test").mkdir()
+    (tmp_path / "test" / "same.inkml").write_text(inkml("x+T"))
+    _, written = kinds(settings | {"exclude": [str(tmp_path / "test")]}, written_per_epoch=[9])
+    assert "x + T" in written
