@@ -5,17 +5,30 @@ ocr.read("formula.png").latex          # one equation
 ocr.read_page("page.jpg").equations    # boxes and readings, in reading order
 """
 
-from collections.abc import Sequence
+import math
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+from PIL import Image
 
-from latexocr.errors import ImageError
+from latexocr.detector import Detection, Detector
+from latexocr.errors import ImageError, ModelError
 from latexocr.hub import resolve
 from latexocr.imaging import prepare
+from latexocr.page_boxes import Box, crop, find_equations, quarter_turn, turned_back
 from latexocr.pictures import Source, load_picture
+from latexocr.reading_order import reading_order
 from latexocr.recognizer import Reading, Recognizer
+
+READ_TOGETHER = 8  # equations of a page, between two reports of progress
+SAMPLE = 4  # equations by which is judged whether a page stands upright
+CERTAIN = 0.85  # geometric mean of the tokens' probabilities from which on it does
+TURNS = (0, 90, 270, 180)  # degrees counter-clockwise, the likely ones first
+
+Progress = Callable[[int, int], None]
+"""Called with how many equations of a page have been read, and how many there are."""
 
 
 @dataclass(frozen=True)
@@ -23,20 +36,25 @@ class Equation:
     """One equation of a page.
 
     box is x0, y0, x1, y1 in pixels of the upright picture, ends excluded; score from 0 to 1 says
-    how sure it is that there is an equation."""
+    how sure it is that there is an equation; block numbers the groups of lines that stand
+    together, from 0."""
 
-    box: tuple[float, float, float, float]
+    box: Box
     score: float
     reading: Reading
+    block: int = 0
 
 
 @dataclass(frozen=True)
 class Page:
-    """What was found on a picture of width x height pixels, in reading order."""
+    """What was found on a picture of width x height pixels, in reading order.
+
+    turn: by how many degrees counter-clockwise the picture had to be turned to be read."""
 
     width: int
     height: int
     equations: list[Equation]
+    turn: int = 0
 
 
 class LatexOCR:
@@ -47,6 +65,7 @@ class LatexOCR:
         one.
         Raises: ModelError if the weights cannot be loaded."""
         self.recognizer = Recognizer.from_pretrained(resolve(source, "recognizer"), device)
+        self.detector = _detector(source, device)
 
     def read(self, image: Source, n_alternatives: int = 3) -> Reading:
         """Read a picture of one equation: bytes, a path, a PIL picture or an array.
@@ -71,22 +90,98 @@ class LatexOCR:
             results[i] = reading
         return results
 
-    def read_page(self, image: Source) -> Page:
+    def read_page(
+        self, image: Source, n_alternatives: int = 0, progress: Progress | None = None
+    ) -> Page:
         """Find the equations of a page and read them. A blank page has none.
 
-        Without a detector the whole picture is taken for one equation.
+        A page that lies sideways or upside down is turned for reading; boxes are those of the
+        picture as it was given. Without a detector the whole picture is taken for one equation.
         Raises: ImageError if the picture cannot be decoded."""
         picture = load_picture(image)
-        (result,) = self.read_each([picture], n_alternatives=0)
-        box = (0, 0, picture.width, picture.height)
-        found = [] if isinstance(result, ImageError) else [Equation(box, 1.0, result)]
-        return Page(picture.width, picture.height, found)
+        if self.detector is None:
+            found, turn = [Detection((0, 0, picture.width, picture.height), 1.0)], 0
+        else:
+            found, turn = self._find(picture)
+        page = quarter_turn(picture, turn)
+        blocks = reading_order(np.array([one.box for one in found]))
+        order = [(i, block) for block, places in enumerate(blocks) for i in places]
+        readings = self._read_crops(
+            page, [found[i].box for i, _ in order], n_alternatives, progress
+        )
+        equations = [
+            Equation(turned_back(found[i].box, turn, picture.size), found[i].score, reading, block)
+            for (i, block), reading in zip(order, readings, strict=True)
+            if not isinstance(reading, ImageError)  # a box without ink: nothing to read
+        ]
+        return Page(picture.width, picture.height, equations, turn)
+
+    def read_box(self, image: Source, box: Box, n_alternatives: int = 3) -> Reading:
+        """Read what a person marked on a picture: box is x0, y0, x1, y1 in its pixels.
+
+        Raises: ImageError if the picture cannot be decoded or there is no ink in the box."""
+        picture = load_picture(image)
+        x0, y0, x1, y1 = box
+        if not (0 <= x0 < x1 <= picture.width and 0 <= y0 < y1 <= picture.height):
+            raise ImageError(
+                f"expected a box within {picture.width} x {picture.height} pixels, got {box}"
+            )
+        return self.read(crop(picture, box, margin=0.0), n_alternatives)
+
+    def _read_crops(
+        self,
+        page: Image.Image,
+        boxes: Sequence[Box],
+        n_alternatives: int,
+        progress: Progress | None,
+    ) -> list[Reading | ImageError]:
+        readings: list[Reading | ImageError] = []
+        for start in range(0, len(boxes), READ_TOGETHER):
+            crops = [crop(page, box) for box in boxes[start : start + READ_TOGETHER]]
+            readings += self.read_each(crops, n_alternatives)
+            if progress:
+                progress(len(readings), len(boxes))
+        return readings
+
+    def _find(self, picture: Image.Image) -> tuple[list[Detection], int]:
+        """Equations of the picture, turned by the degrees that read best."""
+        tried: list[tuple[float, list[Detection], int]] = []
+        for turn in TURNS:
+            page = quarter_turn(picture, turn)
+            found = find_equations(self.detector, page)
+            certainty = self._certainty(page, found)
+            if certainty >= CERTAIN:
+                return found, turn
+            tried.append((certainty * sum(one.score for one in found), found, turn))
+        _, found, turn = max(tried, key=lambda item: item[0])
+        return found, turn
+
+    def _certainty(self, page: Image.Image, found: Sequence[Detection]) -> float:
+        """Geometric mean of the probabilities of the tokens of a few equations; 0 without any.
+
+        Writing that lies on its side is read too, but with little conviction."""
+        pictures = [self._prepare(crop(page, one.box)) for one in found[:SAMPLE]]
+        inked = [picture for picture in pictures if not isinstance(picture, ImageError)]
+        if not inked:
+            return 0.0
+        decoded = [candidates[0] for candidates in self.recognizer.decode(inked)]
+        n_tokens = sum(max(1, one.n_tokens) for one in decoded)
+        return math.exp(sum(one.log_probability for one in decoded) / n_tokens)
 
     def _prepare(self, image: Source) -> np.ndarray | ImageError:
         try:
             return prepare(image, self.recognizer.symbol_px)
         except ImageError as error:
             return error
+
+
+def _detector(source: str | Path | None, device: str | None) -> Detector | None:
+    """The detector that lies beside the recogniser; None where a model comes without one."""
+    try:
+        folder = resolve(source, "detector")
+    except ModelError:
+        return None
+    return Detector.from_pretrained(folder, device)
 
 
 def reading_as_json(reading: Reading) -> dict:

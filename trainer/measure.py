@@ -1,7 +1,13 @@
-"""Measure weights: how many formulas of a set are read exactly, and how long one takes.
+"""Measure weights: how many formulas of a set are read exactly, and how long one takes; how well
+the equations of pages are found (`detector`), and found and read (`pages`).
 
 python -m trainer.measure recognizer --data crohme_test2014.tar.gz --labels crohme_labels_2014.tsv
 python -m trainer.measure recognizer --data im2latex_validate.tar.gz --part report --json
+python -m trainer.measure recognizer --data benchmarks/photos_dev.json --pictures photos_dev.tar.gz
+python -m trainer.measure detector --data benchmarks/photos_dev.json --pictures photos_dev.tar.gz
+python -m trainer.measure detector --data benchmarks/pages_synthetic.json \\
+    --ink crohme_test2014.tar.gz --formulas wikipedia_validate.txt
+python -m trainer.measure pages --data benchmarks/photos_dev.json --pictures photos_dev.tar.gz
 """
 
 import argparse
@@ -10,14 +16,19 @@ import logging
 import os
 import time
 from dataclasses import asdict
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
 
+from latexocr.detector import Detector
 from latexocr.hub import resolve
+from latexocr.pipeline import LatexOCR
 from latexocr.recognizer import Decoded, Recognizer
 from trainer.data.examples import PARTS, Example, load_examples
+from trainer.data.page_sets import load_lines, load_pages
+from trainer.measure_pages import measure_detector, measure_pages
 from trainer.metrics import score_readings
 
 N_TIMED = 100  # pictures that the single-picture time is the median of
@@ -68,35 +79,68 @@ def time_single(recognizer: Recognizer, examples: list[Example], n_beams: int) -
 def parse_arguments(argv: list[str] | None = None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parts = parser.add_subparsers(dest="what", required=True)
-    recognizer = parts.add_parser("recognizer", help="formulas, one a picture")
-    add = recognizer.add_argument
+    _recognizer_options(parts.add_parser("recognizer", help="formulas, one a picture"))
+    _page_options(parts.add_parser("detector", help="where the equations of pages are"))
+    _page_options(parts.add_parser("pages", help="where they are and what they say"))
+    for part in parts.choices.values():
+        part.add_argument("--model", help="folder or Hub repository; default: embedded weights")
+        part.add_argument("--json", action="store_true", help="print one JSON object")
+    return parser.parse_args(argv)
+
+
+def _recognizer_options(parser: argparse.ArgumentParser) -> None:
+    add = parser.add_argument
     add("--data", required=True, help="folder or .tar.gz of InkML or of pictures, or Hub data set")
+    add("--pictures", help="folder or .tar.gz of the pictures that --data, a JSON file, annotates")
     add("--labels", help="TSV of truths by name, where the data has none or wrong ones")
     add("--part", choices=sorted(PARTS), help="part of a data set that is split by file name")
     add("--limit", type=int, help="measure the first so many examples only")
-    add("--model", help="folder or Hub repository; default: the embedded weights")
     add("--beams", type=int, default=1, help="1 is greedy decoding")
     add("--timed", type=int, default=N_TIMED, help="pictures to time one at a time; 0 for none")
     add("--readings", help="JSON lines file to write truths and readings to")
-    add("--json", action="store_true", help="print one JSON object")
-    return parser.parse_args(argv)
+
+
+def _page_options(parser: argparse.ArgumentParser) -> None:
+    add = parser.add_argument
+    add("--data", required=True, type=Path, help="annotations of pictures, or a manifest")
+    add("--pictures", help="folder or .tar.gz with the annotated pictures")
+    add("--ink", help="folder or .tar.gz of InkML to generate a manifest's pages from")
+    add("--formulas", nargs="*", default=(), help="lists of LaTeX to print on generated pages")
 
 
 def main(argv: list[str] | None = None) -> None:
     logging.basicConfig(level=logging.WARNING, format="%(message)s")
     arguments = parse_arguments(argv)
     torch.set_num_threads(os.cpu_count() or 1)
-    examples = load_examples(
-        arguments.data, arguments.labels, arguments.part, limit=arguments.limit
-    )
-    recognizer = Recognizer.from_pretrained(resolve(arguments.model, "recognizer"))
-    figures, readings = measure_recognizer(recognizer, examples, arguments.beams, arguments.timed)
-    if arguments.readings:
-        write_readings(arguments.readings, examples, readings)
+    figures = figures_of(arguments)
     if arguments.json:
         print(json.dumps(figures))
     else:
         print("\n".join(f"{key:>20}  {value}" for key, value in figures.items()))
+
+
+def figures_of(arguments: argparse.Namespace) -> dict[str, Any]:
+    if arguments.what == "recognizer":
+        return _recognizer_figures(arguments)
+    pages = load_pages(arguments.data, arguments.pictures, arguments.ink, arguments.formulas)
+    if arguments.what == "pages":
+        return measure_pages(LatexOCR(arguments.model), pages)
+    detector = Detector.from_pretrained(resolve(arguments.model, "detector"))
+    return measure_detector(detector, pages)
+
+
+def _recognizer_figures(arguments: argparse.Namespace) -> dict[str, Any]:
+    if arguments.pictures:
+        examples = load_lines(Path(arguments.data), arguments.pictures)[: arguments.limit]
+    else:
+        examples = load_examples(
+            arguments.data, arguments.labels, arguments.part, limit=arguments.limit
+        )
+    recognizer = Recognizer.from_pretrained(resolve(arguments.model, "recognizer"))
+    figures, readings = measure_recognizer(recognizer, examples, arguments.beams, arguments.timed)
+    if arguments.readings:
+        write_readings(arguments.readings, examples, readings)
+    return figures
 
 
 def write_readings(path: str, examples: list[Example], readings: list[Decoded]) -> None:

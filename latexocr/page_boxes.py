@@ -1,0 +1,111 @@
+"""Where the equations of a page are: at the size that their writing needs, whole lines, upright.
+
+found = find_equations(detector, page)           # page: an upright RGB picture
+turned = quarter_turn(page, 90)                  # counter-clockwise
+box = turned_back(box, 90, page.size)            # from the turned page to the page
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+from PIL import Image
+
+from latexocr.detector import Detection, Detector
+
+SMALL_LINE_PX = 20.0  # lines lower than this, as the detector sees them, deserve a closer look
+GOOD_LINE_PX = 34.0  # and are then seen at about this height
+MAX_LOOK_PX = 2600  # longest side of a closer look: more takes seconds, and gigabytes
+
+_SAME_LINE = 0.6  # of the lower one of two boxes that is level with the other
+_SAME_HEIGHT = 2.2  # a fragment of a line is not that much higher than the rest of it
+_MAX_BREAK = 0.5  # between fragments of a line, in heights of the lower one
+
+Box = tuple[float, float, float, float]
+
+
+def find_equations(detector: Detector, page: Image.Image) -> list[Detection]:
+    """Equations of an upright page, the surest first, fragments of a line joined.
+
+    Large pictures with small writing are looked at again more closely."""
+    found = detector.detect(page)
+    longest, looked_at = max(page.size), detector.config.long_side
+    if longest > looked_at:
+        closer = _closer_look(found, looked_at / longest)
+        if closer > 1:
+            long_side = min(longest, round(closer * looked_at), MAX_LOOK_PX)
+            found = detector.detect(page, long_side=long_side)
+    return join_fragments(found)
+
+
+def _closer_look(found: Sequence[Detection], scale: float) -> float:
+    """By how much more closely to look; 1 if what was found is large enough. scale: pixels of what
+    the detector saw per pixel of the page."""
+    if not found:
+        return GOOD_LINE_PX / SMALL_LINE_PX
+    height = scale * float(np.median([one.box[3] - one.box[1] for one in found]))
+    return GOOD_LINE_PX / height if height < SMALL_LINE_PX else 1.0
+
+
+def join_fragments(found: Sequence[Detection]) -> list[Detection]:
+    """Boxes that follow closely on each other in one line become one; the surest first."""
+    boxes = sorted(found, key=lambda one: one.box[0])
+    joined: list[Detection] = []
+    for one in boxes:
+        partner = next(
+            (i for i, other in enumerate(joined) if _is_one_line(other.box, one.box)), -1
+        )
+        if partner < 0:
+            joined.append(one)
+        else:
+            other = joined[partner]
+            low, high = np.minimum(other.box, one.box), np.maximum(other.box, one.box)
+            box = (*low[:2].tolist(), *high[2:].tolist())
+            joined[partner] = Detection(box, max(other.score, one.score))
+    return sorted(joined, key=lambda one: -one.score)
+
+
+def _is_one_line(left: Box, right: Box) -> bool:
+    heights = left[3] - left[1], right[3] - right[1]
+    level = min(left[3], right[3]) - max(left[1], right[1])
+    return (
+        level > _SAME_LINE * min(heights)
+        and max(heights) < _SAME_HEIGHT * min(heights)
+        and right[0] - left[2] < _MAX_BREAK * min(heights)
+    )
+
+
+# --- Turns -------------------------------------------------------------------------------------
+
+_TURNS = {90: Image.Transpose.ROTATE_90, 180: Image.Transpose.ROTATE_180,
+          270: Image.Transpose.ROTATE_270}  # fmt: skip
+
+
+def quarter_turn(page: Image.Image, degrees: int) -> Image.Image:
+    """The page turned counter-clockwise by 0, 90, 180 or 270 degrees."""
+    return page.transpose(_TURNS[degrees]) if degrees else page
+
+
+def turned_back(box: Box, degrees: int, size: tuple[int, int]) -> Box:
+    """A box of the turned page as a box of the page itself. size: the page's width and height."""
+    x0, y0, x1, y1 = box
+    width, height = size
+    match degrees:
+        case 90:
+            return width - y1, x0, width - y0, x1
+        case 180:
+            return width - x1, height - y1, width - x0, height - y0
+        case 270:
+            return y0, height - x1, y1, height - x0
+    return box
+
+
+def crop(page: Image.Image, box: Box, margin: float = 0.08) -> Image.Image:
+    """A box cut out of the page, with a margin in heights of the box, within the page."""
+    x0, y0, x1, y1 = box
+    room = margin * (y1 - y0) + 1
+    return page.crop((
+        max(0, int(x0 - room)), max(0, int(y0 - room)),
+        min(page.width, int(np.ceil(x1 + room))), min(page.height, int(np.ceil(y1 + room))),
+    ))  # fmt: skip
