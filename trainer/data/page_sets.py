@@ -4,9 +4,9 @@
     pages = load_pages(Path("benchmarks/pages_synthetic.json"), ink="crohme_test2014.tar.gz",
                        formulas=["wikipedia_validate.txt"])
 
-Annotated: {"pictures": [{"name", "sha1", "equations": [{"box", "latex"}], "ignore": [box]}], "lines":
-[{"name", "sha1", "latex"}]}, boxes in pixels after EXIF rotation, lines being pictures of one
-equation each; the pictures themselves lie elsewhere. Generated: {"seed", "n_pages", "preset"}.
+Annotated: {"pictures": [{"name", "sha1", "equations": [{"box", "latex"}], "ignore": [box]}],
+"lines": [{"name", "sha1", "latex"}]}, boxes in pixels after EXIF rotation, lines being pictures of
+one equation each; the pictures themselves lie elsewhere. Generated: {"seed", "n_pages", "preset"}.
 """
 
 from __future__ import annotations
