@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 
 from latexocr.errors import DataError
+from tests.tiny import inkml
 from trainer.data import crohme
 from trainer.data.crohme import parse_inkml, read_inks, read_labels, symbol_inks
 from trainer.data.strokes import (
@@ -359,3 +360,17 @@ def test_symbols_come_in_the_order_of_latex_and_fraction_bars_are_known():
     ink = parse_inkml(data.encode(), "ordered")
     assert [s.label for s in ink.symbols] == ["-", r"\sqrt", "3", "x", "-", "y"]
     assert [s.is_fraction for s in ink.symbols] == [True, False, False, False, False, False]
+
+
+def test_remnants_of_a_page_move_no_mark_and_leave_single_symbols_alone():
+    ink = parse_inkml(inkml("xlT").encode(), "a")
+    wear = InkAugment(rule=1.0, neighbours=1.0)
+    for seed in range(10):
+        drawn = sample(ink, 20, rng_for(seed, 0, 0), wear)
+        x, y = drawn.marks[:, :2].round().astype(int).T
+        on_paper = (y >= 0) & (y < drawn.pixels.shape[0]) & (x >= 0) & (x < drawn.pixels.shape[1])
+        assert on_paper.all()
+        assert (drawn.pixels[y, x] > 60).mean() > 0.9  # where the marks are, there is ink
+    letter = parse_inkml(inkml("x").encode(), "b")
+    plain = sample(letter, 20, rng_for(0, 0, 0), InkAugment())
+    assert np.array_equal(sample(letter, 20, rng_for(0, 0, 0), wear).pixels, plain.pixels)

@@ -22,6 +22,7 @@ MAX_HEIGHT_PX, MAX_WIDTH_PX = 384, 1536  # of the standard picture, margins incl
 
 _SHIFT = 4  # binary places of the sub-pixel coordinates given to OpenCV
 _NO_SYMBOL = -1
+_FEW_SYMBOLS = 2  # with so few, a line of the paper could be part of the formula
 
 
 @dataclass(frozen=True)
@@ -85,6 +86,10 @@ class InkAugment:
     scale_min: float = 0.7  # size of the symbols relative to symbol_px, log-uniform
     scale_max: float = 1.4
     scale_floor: float = 0.65  # no smaller than this by the true size either: it must be readable
+    rule: float = 0.0  # probability that a line of the paper is left, from side to side
+    neighbours: float = (
+        0.0  # probability that the edges of other lines of writing are in the picture
+    )
 
     def __post_init__(self) -> None:
         if not 0 < self.pen_min <= self.pen_max or not 0 < self.scale_min <= self.scale_max:
@@ -195,6 +200,9 @@ def sample(
         n_strokes = trail.stroke[-1] + 1
         shades = 255 * (1 - augment.fade * rng.random() * rng.random(n_strokes))
     raster, points, zoom = _draw(trail.points, trail.stroke, pen, symbol_px * scale, shades)
+    if rng is not None and len(ink.symbols) > _FEW_SYMBOLS:
+        raster, lowered = _leave_remnants(raster, rng, pen * zoom, augment)
+        points[:, 1] += lowered
     if rng is not None and rng.random() < augment.blur:
         raster = cv2.GaussianBlur(raster, (0, 0), rng.uniform(0.4, 1.2))
     frame = find_frame(raster, symbol_px, MAX_HEIGHT_PX, MAX_WIDTH_PX)
@@ -292,6 +300,51 @@ def _symbol_of_stroke(ink: Ink) -> np.ndarray:
     for index, symbol in enumerate(ink.symbols):
         owner[list(symbol.strokes)] = index
     return owner
+
+
+# --- What a crop of a page brings along --------------------------------------------------------
+
+
+def _leave_remnants(
+    raster: np.ndarray, rng: np.random.Generator, pen_px: float, augment: InkAugment
+) -> tuple[np.ndarray, int]:
+    """Ruling and neighbouring lines of writing, as far as imaging leaves them in a crop of a page.
+
+    Returns: the ink map, and by how many pixels what was there is lower in it."""
+    lowered = 0
+    if rng.random() < augment.neighbours:
+        above, below = (_edge_of_line(raster, rng, from_top) for from_top in (False, True))
+        raster, lowered = np.vstack([above, raster, below]), len(above)
+    if rng.random() < augment.rule:
+        raster = np.maximum(raster, _rule(raster.shape, rng, pen_px))
+    return raster, lowered
+
+
+def _edge_of_line(raster: np.ndarray, rng: np.random.Generator, from_top: bool) -> np.ndarray:
+    """The upper or lower edge of this very writing, some of it, as if it were another line's."""
+    rows = np.flatnonzero(raster.any(axis=1))
+    height = int(rng.uniform(0, 0.2) * (rows[-1] - rows[0]))
+    edge = raster[rows[0] :][:height] if from_top else raster[: rows[-1] + 1][::-1][:height][::-1]
+    edge = np.roll(edge, int(rng.integers(raster.shape[1])), axis=1)
+    start, stop = np.sort(rng.integers(0, raster.shape[1] + 1, 2))
+    edge[:, start:stop] = 0
+    gap = np.zeros((int(rng.uniform(0, 0.12) * raster.shape[0]), raster.shape[1]), np.uint8)
+    return np.vstack([gap, edge] if from_top else [edge, gap])
+
+
+def _rule(shape: tuple[int, ...], rng: np.random.Generator, pen_px: float) -> np.ndarray:
+    """A line of ruled paper, mostly near the foot of the writing, here and there interrupted."""
+    height, width = shape
+    place = rng.uniform(0.6, 1.0) if rng.random() < 0.75 else rng.uniform(0.0, 0.3)
+    climb = rng.normal(0, 0.012) * width
+    line = np.zeros((height, width), np.uint8)
+    ends = [(0, int(place * height - climb / 2)), (width - 1, int(place * height + climb / 2))]
+    thickness = max(1, round(pen_px * rng.uniform(0.25, 1.0)))
+    cv2.line(line, *ends, float(rng.uniform(70, 255)), thickness, cv2.LINE_AA)
+    if rng.random() < 0.4:
+        start, stop = np.sort(rng.integers(0, width + 1, 2))
+        line[:, start:stop] = 0
+    return line
 
 
 # --- Other hands -----------------------------------------------------------------------------
