@@ -253,8 +253,7 @@ def positions(rows: int, columns: int, step: int, width: int, device: torch.devi
 
     Half of the channels tell the row, half the column, in units of 8 pixels; step is the cell's
     size in these units. Source: Carion et al. 2020, arXiv:2005.12872, appendix A.4."""
-    n_waves = width // 4
-    waves = torch.exp(torch.arange(n_waves, device=device) * (-math.log(10000.0) / n_waves))
+    waves = frequencies(width // 4, device)
     y = (torch.arange(rows, device=device) + 0.5)[:, None] * step * waves
     x = (torch.arange(columns, device=device) + 0.5)[:, None] * step * waves
     y = torch.cat([y.sin(), y.cos()], dim=1)[:, None].expand(rows, columns, -1)
@@ -262,12 +261,47 @@ def positions(rows: int, columns: int, step: int, width: int, device: torch.devi
     return torch.cat([y, x], dim=2).reshape(1, rows * columns, width)
 
 
+def place_waves(places: Tensor, width: int) -> Tensor:
+    """As positions, of single places: (..., 2), row and column in cells -> (..., width); 0 where
+    they are negative."""
+    angles = places[..., None] * frequencies(width // 4, places.device)  # (..., 2, width / 4)
+    waves = torch.cat([angles.sin(), angles.cos()], dim=-1).flatten(-2)
+    return waves * (places[..., :1] >= 0)
+
+
+def frequencies(n_waves: int, device: torch.device) -> Tensor:
+    """(n_waves,), in radians per cell."""
+    return torch.exp(torch.arange(n_waves, device=device) * (-math.log(10000.0) / n_waves))
+
+
 class RecognizerModel(VisionEncoderDecoderModel):
-    """VisionEncoderDecoderModel that hides padded cells from the decoder.
+    """VisionEncoderDecoderModel that hides padded cells from the decoder, and tells it where on the
+    paper the last token stands (see places.py).
 
     The stock class passes no encoder mask to its decoder, so a picture's reading would depend on
     how far its batch was padded. Train from `logits`; `labels` are not taken (see
     trainer/objective.py)."""
+
+    def __init__(self, *args: object, **kwargs: object) -> None:
+        super().__init__(*args, **kwargs)
+        width = self.config.decoder.hidden_size
+        self.place = nn.Linear(width, width, bias=False)
+        nn.init.zeros_(self.place.weight)
+
+    def _init_weights(self, module: nn.Module) -> None:
+        # Weights from before there were places do without them.
+        if module is self.place:
+            nn.init.zeros_(module.weight)
+        else:
+            super()._init_weights(module)
+
+    def _embedded(self, token_ids: Tensor, places: Tensor | None) -> Tensor:
+        """Embeddings (B, T, C) of tokens (B, T) at places (B, T, 2)."""
+        embedded = self.decoder.get_input_embeddings()(token_ids)
+        if places is None:
+            return embedded
+        waves = place_waves(places, embedded.shape[-1]).to(embedded.dtype)
+        return embedded + self.place(waves)
 
     def forward(
         self,
@@ -277,18 +311,21 @@ class RecognizerModel(VisionEncoderDecoderModel):
         encoder_outputs: InkEncoderOutput | None = None,
         past_key_values: object | None = None,
         picture_sizes: Tensor | None = None,
+        places: Tensor | None = None,
         use_cache: bool | None = None,
         output_attentions: bool | None = None,
         **_: object,
     ) -> Seq2SeqLMOutput:
-        """Args: pixel_values and picture_sizes as InkEncoder.forward; decoder_input_ids (B, T).
+        """Args: pixel_values and picture_sizes as InkEncoder.forward; decoder_input_ids (B, T);
+            places (B, T, 2), row and column in cells of the fine grid that each of these tokens
+            stands at, negative where it is nowhere.
         Returns: logits (B, T, V), and the encoder's features as encoder_last_hidden_state."""
         if encoder_outputs is None:
             encoder_outputs = self.encoder(pixel_values, picture_sizes)
         elif not isinstance(encoder_outputs, InkEncoderOutput | BaseModelOutput):
             encoder_outputs = InkEncoderOutput(*encoder_outputs)
         decoded = self.decoder(
-            input_ids=decoder_input_ids,
+            inputs_embeds=self._embedded(decoder_input_ids, places),
             attention_mask=decoder_attention_mask,
             encoder_hidden_states=encoder_outputs.last_hidden_state,
             encoder_attention_mask=encoder_outputs.get("attention_mask"),

@@ -14,6 +14,7 @@ import torch
 from torch import Tensor
 from transformers import PreTrainedTokenizerFast
 
+from latexocr.decoding import decode
 from latexocr.errors import ModelError, TexError
 from latexocr.imaging import prepare
 from latexocr.latex import is_valid, pretty
@@ -55,6 +56,7 @@ class Recognizer:
         self.model = model.to(self.device).eval()
         self.tokenizer = tokenizer
         self.symbol_px = model.config.encoder.symbol_px
+        self.vocabulary = tokenizer.get_vocab()
         self.unwritable = [
             tokenizer.pad_token_id,
             tokenizer.bos_token_id,
@@ -116,30 +118,21 @@ class Recognizer:
     def _generate(
         self, pixel_values: Tensor, sizes: Tensor, n_beams: int, max_new_tokens: int
     ) -> list[Decoded]:
-        out = self.model.generate(
-            pixel_values=pixel_values.to(self.device),
-            picture_sizes=sizes.to(self.device),
-            num_beams=n_beams,
-            num_return_sequences=n_beams,
-            do_sample=False,
-            max_new_tokens=max_new_tokens,
-            suppress_tokens=self.unwritable,
-            length_penalty=0.0 if n_beams > 1 else None,
-            early_stopping=n_beams > 1,
-            return_dict_in_generate=True,
-            output_scores=True,
+        found = decode(
+            self.model,
+            pixel_values.to(self.device),
+            sizes.to(self.device),
+            self.vocabulary,
+            n_beams,
+            max_new_tokens,
+            self.unwritable,
         )
-        steps = self.model.compute_transition_scores(
-            out.sequences,
-            out.scores,
-            getattr(out, "beam_indices", None),
-            normalize_logits=n_beams == 1,
-        )
-        written = out.sequences[:, 1:] != self.tokenizer.pad_token_id
-        totals = steps.masked_fill(~written[:, : steps.shape[1]], 0.0).sum(dim=1).tolist()
-        texts = self.tokenizer.batch_decode(out.sequences, skip_special_tokens=True)
-        lengths = written.sum(dim=1).tolist()
-        return [Decoded(*row) for row in zip(texts, totals, lengths, strict=True)]
+        candidates = [candidate for beams in found for candidate in beams]
+        texts = self.tokenizer.batch_decode([list(c.token_ids) for c in candidates])
+        return [
+            Decoded(text, c.log_probability, len(c.token_ids) + c.is_whole)
+            for text, c in zip(texts, candidates, strict=True)
+        ]
 
     def _reading(self, candidates: list[Decoded], n_alternatives: int) -> Reading:
         """The likeliest candidate that is valid LaTeX, the others as alternatives."""

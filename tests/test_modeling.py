@@ -2,6 +2,7 @@
 
 import pytest
 import torch
+from safetensors.torch import load_file, save_file
 from transformers import TrOCRForCausalLM
 
 from latexocr.modeling import RecognizerConfig, RecognizerModel, build_model
@@ -87,10 +88,26 @@ def test_impossible_shapes_are_refused(changes, message):
 
 
 @torch.no_grad()
-def test_the_cache_does_not_change_what_is_written():
+def test_places_matter_unless_they_are_unknown_or_the_weights_have_none():
     model = tiny_model()
-    (single,) = pictures((48, 96))
-    options = {"pixel_values": single, "do_sample": False, "max_new_tokens": 12}
-    with_cache = model.generate(use_cache=True, **options)
-    without = model.generate(use_cache=False, **options)
-    assert torch.equal(with_cache, without)
+    (single,) = pictures((32, 64))
+    nowhere = torch.full((1, 5, 2), -1.0)
+    somewhere = torch.rand(1, 5, 2, generator=torch.Generator().manual_seed(0)) * 4
+
+    def logits(places: torch.Tensor | None) -> torch.Tensor:
+        return model(single, decoder_input_ids=TOKENS, places=places).logits
+
+    assert torch.equal(logits(None), logits(somewhere))
+    torch.nn.init.normal_(model.place.weight, std=0.5)
+    assert torch.equal(logits(None), logits(nowhere))
+    assert (logits(None) - logits(somewhere)).abs().max() > 1e-3
+
+
+def test_weights_from_before_there_were_places_are_read_as_they_were(tmp_path):
+    model = tiny_model()
+    model.save_pretrained(tmp_path)
+    file = tmp_path / "model.safetensors"
+    save_file(
+        {k: v for k, v in load_file(file).items() if k != "place.weight"}, file, {"format": "pt"}
+    )
+    assert not RecognizerModel.from_pretrained(tmp_path).place.weight.any()

@@ -1,0 +1,146 @@
+"""From pictures to token ids: greedy and beam decoding with cached keys and values.
+
+The stock `generate` cannot tell the decoder where it is on the paper (see places.py), which
+follows from the attention of the step before.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+from transformers.cache_utils import DynamicCache, EncoderDecoderCache
+
+from latexocr.modeling import STRIDE, InkEncoderOutput, RecognizerModel
+from latexocr.places import NOWHERE, PlaceTracker, looked_at
+
+GUIDED_LAYERS = 2  # of the decoder, counted from its end, whose attention tells the place
+HOPELESS = 10.0  # candidates whose log-probability is so far below the best one's are given up
+
+
+@dataclass(frozen=True)
+class Candidate:
+    """A sequence without start and end token, the sum of its tokens' log-probabilities, and whether
+    it came to its end before the limit; if so, that counts as a token too."""
+
+    token_ids: tuple[int, ...]
+    log_probability: float
+    is_whole: bool
+
+
+@torch.inference_mode()
+def decode(
+    model: RecognizerModel,
+    pixel_values: Tensor,
+    picture_sizes: Tensor,
+    vocabulary: dict[str, int],
+    n_beams: int = 1,
+    max_new_tokens: int = 200,
+    forbidden: Collection[int] = (),
+) -> list[list[Candidate]]:
+    """The n_beams likeliest sequences for each picture, the likeliest first.
+
+    Args: pixel_values and picture_sizes as InkEncoder.forward; vocabulary, id by token; forbidden,
+        ids that are never written. One beam is greedy decoding."""
+    encoded = model.encoder(pixel_values, picture_sizes)
+    columns = pixel_values.shape[3] // STRIDE
+    search = _Search(model, vocabulary, len(pixel_values), n_beams, forbidden)
+    encoded = _repeated(encoded, n_beams)
+    cache = EncoderDecoderCache(DynamicCache(), DynamicCache())
+    for _ in range(min(max_new_tokens, model.config.decoder.max_position_embeddings - 1)):
+        out = model(
+            encoder_outputs=encoded,
+            decoder_input_ids=search.newest[:, None],
+            places=search.places[:, None],
+            past_key_values=cache,
+            use_cache=True,
+            output_attentions=True,
+        )
+        origin = search.advance(
+            out.logits[:, -1].float(), looked_at(out.cross_attentions[-GUIDED_LAYERS:], columns)
+        )
+        if search.is_done():
+            break
+        if origin is not None:
+            # All beams of a picture look at the same cells: only their own past moves with them.
+            cache.self_attention_cache.reorder_cache(origin)
+    return search.results()
+
+
+def _repeated(encoded: InkEncoderOutput, times: int) -> InkEncoderOutput:
+    if times == 1:
+        return encoded
+    mask = encoded.attention_mask
+    return InkEncoderOutput(
+        encoded.last_hidden_state.repeat_interleave(times, dim=0),
+        None if mask is None else mask.repeat_interleave(times, dim=0),
+    )
+
+
+class _Search:
+    """The beams of a batch, picture after picture: B * K rows."""
+
+    def __init__(
+        self,
+        model: RecognizerModel,
+        vocabulary: dict[str, int],
+        n_pictures: int,
+        n_beams: int,
+        forbidden: Collection[int],
+    ) -> None:
+        config = model.config
+        self.end, self.pad = config.eos_token_id, config.pad_token_id
+        self.n_pictures, self.n_beams = n_pictures, n_beams
+        device = model.device
+        n_rows = n_pictures * n_beams
+        self.forbidden = torch.tensor(sorted(forbidden), dtype=torch.int64, device=device)
+        self.newest = torch.full((n_rows,), config.decoder_start_token_id, device=device)
+        self.places = torch.tensor([NOWHERE] * n_rows, device=device)
+        self.scores = torch.full((n_pictures, n_beams), -torch.inf, device=device)
+        self.scores[:, 0] = 0.0  # at the start all beams are the same one
+        self.ended = torch.zeros(n_rows, dtype=torch.bool, device=device)
+        self.written: list[list[int]] = [[] for _ in range(n_rows)]
+        self.trackers = [PlaceTracker(vocabulary) for _ in range(n_rows)]
+
+    def advance(self, logits: Tensor, looked: Tensor) -> Tensor | None:
+        """Write the next token of every beam.
+
+        Args: logits (B * K, V); looked (B * K, 2), where each row looked.
+        Returns: for each new row the old one that it continues, None if that is itself."""
+        logits[:, self.forbidden] = -torch.inf
+        gains = torch.log_softmax(logits, dim=1)
+        gains[self.ended] = -torch.inf
+        gains[self.ended, self.pad] = 0.0  # what has ended stays as it is
+        n_tokens = gains.shape[1]
+        totals = (self.scores.flatten()[:, None] + gains).view(self.n_pictures, -1)
+        self.scores, chosen = totals.topk(self.n_beams, dim=1)
+        first = torch.arange(self.n_pictures, device=chosen.device)[:, None] * self.n_beams
+        origin = (first + chosen // n_tokens).flatten()
+        self.newest = (chosen % n_tokens).flatten()
+        self.ended = self.ended[origin] | (self.newest == self.end)
+        self._write(origin.tolist(), looked[origin].tolist())
+        return origin if self.n_beams > 1 else None
+
+    def _write(self, origin: Sequence[int], looked: Sequence[Sequence[float]]) -> None:
+        alone = self.n_beams == 1
+        self.written = [self.written[i] if alone else self.written[i].copy() for i in origin]
+        self.trackers = [self.trackers[i] if alone else self.trackers[i].copy() for i in origin]
+        places = []
+        for row, token in enumerate(self.newest.tolist()):
+            if token not in (self.end, self.pad):
+                self.written[row].append(token)
+            places.append(self.trackers[row].step(token, tuple(looked[row])))
+        self.places = torch.tensor(places, device=self.places.device)
+
+    def is_done(self) -> bool:
+        hopeless = self.scores < self.scores.max(dim=1, keepdim=True).values - HOPELESS
+        best_ended = self.ended.view(self.scores.shape)[:, :1]
+        return bool((self.ended.view(self.scores.shape) | (hopeless & best_ended)).all())
+
+    def results(self) -> list[list[Candidate]]:
+        """Candidates of each picture. Those that never ended come as far as they got."""
+        rows = zip(self.written, self.scores.flatten().tolist(), self.ended.tolist(), strict=True)
+        found = [Candidate(tuple(ids), score, ended) for ids, score, ended in rows]
+        return [found[i * self.n_beams : (i + 1) * self.n_beams] for i in range(self.n_pictures)]
