@@ -10,7 +10,7 @@ import re
 from pathlib import Path
 from typing import Literal
 
-from latexocr.errors import ModelError
+from latexocr.errors import ModelError, PartMissingError
 
 Part = Literal["recognizer", "detector"]
 
@@ -24,7 +24,8 @@ def resolve(source: str | Path | None, part: Part) -> Path:
 
     Args: source is None for the embedded weights, the path of a local folder, or the id of a Hub
         repository ("user/name"), of which only the wanted part is downloaded, once.
-    Raises: ModelError if the part is not there; it says what was looked for, and where."""
+    Raises: PartMissingError if the part is not there, ModelError if nothing is; both say what was
+        looked for, and where."""
     if source is None or not str(source).strip():
         return _checked(EMBEDDED, part)
     folder = Path(source).expanduser()
@@ -40,16 +41,19 @@ def resolve(source: str | Path | None, part: Part) -> Path:
 
 def _checked(folder: Path, part: Part) -> Path:
     if not (folder / part / "config.json").is_file():
-        raise ModelError(f"expected a {part} in {folder}, but {part}/config.json is missing there")
+        raise PartMissingError(
+            f"expected a {part} in {folder}, but {part}/config.json is missing there"
+        )
     return folder / part
 
 
 def _download(repo_id: str, part: Part) -> Path:
+    from httpx2 import HTTPError  # what the client raises if a connection breaks off
     from huggingface_hub import snapshot_download  # slow to import, and rarely needed
 
     try:
         return Path(snapshot_download(repo_id, allow_patterns=[f"{part}/*"]))
-    except (OSError, ValueError) as error:  # no network, no such repository, no access
+    except (OSError, ValueError, HTTPError) as error:  # no network, no such repository, no access
         raise ModelError(
             f"expected the folder or Hub repository {repo_id!r}: there is no such folder here, "
             f"and downloading gave: {error}"

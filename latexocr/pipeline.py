@@ -14,7 +14,7 @@ import numpy as np
 from PIL import Image
 
 from latexocr.detector import Detection, Detector
-from latexocr.errors import ImageError, ModelError
+from latexocr.errors import ImageError, PartMissingError
 from latexocr.hub import resolve
 from latexocr.imaging import prepare
 from latexocr.page_boxes import Box, crop, find_equations, quarter_turn, turned_back
@@ -179,7 +179,7 @@ def _detector(source: str | Path | None, device: str | None) -> Detector | None:
     """The detector that lies beside the recogniser; None where a model comes without one."""
     try:
         folder = resolve(source, "detector")
-    except ModelError:
+    except PartMissingError:
         return None
     return Detector.from_pretrained(folder, device)
 
