@@ -30,4 +30,4 @@ class PartMissingError(ModelError):
 
 
 class ExportError(LatexOCRError):
-    """The formula cannot be written in the format that was asked for, or there is no such format."""
+    """The formula cannot be written in the format asked for, or there is no such format."""

@@ -1,50 +1,39 @@
 """Printed formulas for pages: LaTeX -> outlines, by a renderer that needs no TeX.
 
-The default renderer is mathra (pip install mathra resvg-py; MIT/Apache), about 150 formulas a
-second; any function from LaTeX to a mask takes its place, pdflatex with more font families say.
+The default renderer is that of latexocr.render, about 150 formulas a second; any function from
+LaTeX to a mask takes its place, pdflatex with more font families say.
 """
 
 from __future__ import annotations
 
-import io
 import re
 from collections.abc import Callable
 from functools import lru_cache
 from pathlib import Path
 
 import numpy as np
-from PIL import Image
 
-from latexocr.errors import DataError
+from latexocr.errors import DataError, RenderError
+from latexocr.render import picture
 from trainer.data.page.drawing import Drawing, from_mask
 
 EM_PX = 44  # formulas are rendered this large and traced
+MARGIN_EM = 0.1  # italics lean out of their formula's box
 MAX_LATEX = 90  # characters; longer ones would not fit a line
 _OUTLINE_CACHE = 2048
-_EM_SIZE = re.compile(r'\b(width|height)="([\d.]+)em"')
 
 Renderer = Callable[[str], np.ndarray | None]
 """LaTeX -> (H, W) uint8, 0 = paper and 255 = ink, EM_PX to the em; None if it cannot."""
 
 
 def mathra_renderer() -> Renderer:
-    """Raises: DataError where mathra or resvg-py is not installed."""
-    try:
-        import mathra
-        import resvg_py
-    except ImportError as error:
-        raise DataError(f"printed formulas need `pip install mathra resvg-py`: {error}") from error
+    """The renderer that needs no TeX."""
 
     def render(latex: str) -> np.ndarray | None:
         try:
-            svg = mathra.tex_to_svg(latex, strict=True)
-            svg = _EM_SIZE.sub(
-                lambda m: f'{m[1]}="{max(1, float(m[2]) * EM_PX):.0f}"', svg, count=2
-            )
-            png = bytes(resvg_py.svg_to_bytes(svg_string=svg, skip_system_fonts=True))
-        except Exception:  # young libraries, and LaTeX of any kind: another formula will do
+            return 255 - np.asarray(picture(latex, EM_PX, MARGIN_EM))
+        except RenderError:  # a list has LaTeX of any kind: another formula will do
             return None
-        return np.asarray(Image.open(io.BytesIO(png)).convert("RGBA"))[..., 3]
 
     return render
 
@@ -66,7 +55,8 @@ class FormulaPrinter:
         mask = self.render(latex)
         if mask is None or not mask.any():
             return None
-        return from_mask(mask, EM_PX)
+        drawing = from_mask(mask, EM_PX)
+        return drawing if drawing.outlines else None
 
 
 def read_formulas(source: str) -> tuple[str, ...]:
