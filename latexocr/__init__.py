@@ -19,7 +19,9 @@ _HOMES = {
     "DataError": "latexocr.errors",
     "ImageError": "latexocr.errors",
     "LatexOCRError": "latexocr.errors",
+    "ExportError": "latexocr.errors",
     "ModelError": "latexocr.errors",
+    "RenderError": "latexocr.errors",
     "TexError": "latexocr.errors",
 }
 

@@ -35,7 +35,7 @@ _TALL_COMMANDS = frozenset(
 _BARE_SCRIPTS = frozenset(
     ("*", "+", "-", r"\infty", r"\circ", r"\ell", r"\dagger", r"\perp", r"\top", r"\star")
 ).union(tables.GREEK)
-_LINKING_WORDS = re.compile(
+LINKING_WORDS = re.compile(
     "if|and|or|for|where|when|with|as|then|otherwise|else|such|that|is|in|on|by|to|from"
 )
 # An operator keeps away from what is before it and what it is applied to.
@@ -84,10 +84,10 @@ def _would_run_on(line: str, latex: str) -> bool:
 
 
 def _pieces(items: list[Node], tight: bool) -> list[_Piece]:
-    pairs = _matching(items)
-    opened = {left: right for left, right in pairs if _are_tall(items[left + 1 : right])}
+    pairs = matching(items)
+    opened = {left: right for left, right in pairs if are_tall(items[left + 1 : right])}
     closing = {right: left for left, right in opened.items()}
-    depth_of, set_bars = _depths(len(items), pairs), _set_bars(items, pairs)
+    depth_of, such_that = _depths(len(items), pairs), set_bars(items, pairs)
     pieces: list[_Piece] = []
     at = 0
     while at < len(items):
@@ -100,7 +100,7 @@ def _pieces(items: list[Node], tight: bool) -> list[_Piece]:
             piece, at = _Piece(r"\left" + items[at].token, "opening"), at + 1
         elif at in closing:
             piece, at = _Piece(r"\right" + _item(items[at]), "closing"), at + 1
-        elif at in set_bars:
+        elif at in such_that:
             piece, at = _Piece(r"\mid", "relation"), at + 1
         else:
             piece, at = _next_piece(items, at, tight)
@@ -121,7 +121,7 @@ def _next_piece(items: list[Node], at: int, tight: bool) -> tuple[_Piece, int]:
         return _Piece(":" + _item(following), "relation"), at + 2
     if isinstance(item, Text) and not tight:
         return _Piece(_text(item, before=at > 0, after=following is not None)), at + 1
-    return _Piece(_item(item), _kind(item)), at + 1
+    return _Piece(_item(item), kind_of(item)), at + 1
 
 
 def _integrals(items: list[Node], at: int) -> tuple[_Piece, int]:
@@ -134,13 +134,13 @@ def _integrals(items: list[Node], at: int) -> tuple[_Piece, int]:
     return _Piece(_INTEGRALS[end - at], "operator"), end
 
 
-def _kind(item: Node) -> str:
+def kind_of(item: Node) -> str:
     if isinstance(item, Scripts):
-        kind = _kind(item.base)
+        kind = kind_of(item.base)
         return kind if kind in ("relation", "operator", "closing") else "ordinary"
     if isinstance(item, Command) and item.name in (r"\overset", r"\underset"):
         inner = item.args[1].items
-        return _kind(inner[0]) if len(inner) == 1 else "ordinary"
+        return kind_of(inner[0]) if len(inner) == 1 else "ordinary"
     name = item.name if isinstance(item, Command) else ""
     token = item.token if isinstance(item, Symbol) else name
     return _KINDS.get(token, "ordinary")
@@ -166,7 +166,7 @@ def _base(item: Node) -> str:
     return base.token if isinstance(base, Symbol) else ""
 
 
-def _matching(items: list[Node]) -> list[tuple[int, int]]:
+def matching(items: list[Node]) -> list[tuple[int, int]]:
     """Places of delimiters that belong together on this level."""
     pairs, open_at = [], []
     for at, item in enumerate(items):
@@ -181,7 +181,7 @@ def _matching(items: list[Node]) -> list[tuple[int, int]]:
     return pairs + _matching_bars(items, pairs)
 
 
-def _set_bars(items: list[Node], pairs: list[tuple[int, int]]) -> list[int]:
+def set_bars(items: list[Node], pairs: list[tuple[int, int]]) -> list[int]:
     """Places of the bars of `{ x | x > 0 }`: alone between braces, with something on both sides."""
     return [
         places[0]
@@ -228,7 +228,7 @@ def _fenced_matrix(items: list[Node], at: int) -> str:
     return latex if isinstance(closer, Symbol) else _item(closer, latex)
 
 
-def _are_tall(items: list[Node]) -> bool:
+def are_tall(items: list[Node]) -> bool:
     return any(_is_tall(item) for item in items)
 
 
@@ -236,7 +236,7 @@ def _is_tall(node: Node) -> bool:
     if isinstance(node, Symbol):
         return node.token in tables.BIG_OPERATORS
     if isinstance(node, Row):
-        return _are_tall(node.items)
+        return are_tall(node.items)
     if isinstance(node, Scripts):
         return any(_is_tall(part) for part in (node.base, node.sub, node.sup) if part)
     if isinstance(node, Command):
@@ -290,7 +290,7 @@ def _text(node: Text, before: bool, after: bool) -> str:
     words = "".join(f"{c}\n" for c in node.characters).split("~\n")
     spaced_out = all(word.count("\n") == 1 for word in words)
     latex = ("~" if spaced_out else " ").join(word.replace("\n", "") for word in words)
-    if len(words) > 1 or _LINKING_WORDS.fullmatch(latex):
+    if len(words) > 1 or LINKING_WORDS.fullmatch(latex):
         latex = " " * before + latex + " " * after
     return r"\text{" + latex + "}"
 
