@@ -17,7 +17,7 @@ from trainer.data.strokes import Ink
 
 # Symbols that fill the same part of a line; one may stand where another stood.
 KINDS = tuple(
-    frozenset(kind.split())
+    tuple(kind.split())
     for kind in (
         r"a c e m n o r s u v w x z \alpha \sigma \pi",  # as high as an x
         r"0 1 2 3 4 5 6 7 8 9",
