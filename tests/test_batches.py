@@ -1,7 +1,9 @@
 """Plans of batches, and batches as tensors."""
 
+import sys
 from itertools import islice
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -37,7 +39,11 @@ def make_plan(formulas, seed=0, **config) -> BatchPlan:
     n_tokens = [len(e.latex) + 2 for e in [*formulas, *symbols]]
     settings = BatchConfig(**config)
     kinds = [Kind(formulas), Kind(symbols, settings.symbols_per_epoch)]
-    return BatchPlan(kinds, n_tokens, 20, settings, seed)
+    return BatchPlan(kinds, n_tokens, shapes_of([*formulas, *symbols]), settings, seed)
+
+
+def shapes_of(examples: list[InkExample]) -> list[tuple[int, int]]:
+    return [example.expected_shape(20) for example in examples]
 
 
 def indices(batches: list[list[Draw]]) -> list[int]:
@@ -69,7 +75,7 @@ def test_the_curriculum_starts_with_short_formulas_and_symbols(formulas):
 
 def test_every_epoch_draws_other_examples_of_a_kind(formulas):
     kinds = [Kind(formulas[:10]), Kind(formulas[10:], (5,))]
-    plan = BatchPlan(kinds, [3] * 40, 20, BatchConfig(), seed=0)
+    plan = BatchPlan(kinds, [3] * 40, shapes_of(formulas), BatchConfig(), seed=0)
     drawn = [indices(plan.epoch(epoch)) for epoch in range(3)]
     assert all(chosen[:10] == list(range(10)) for chosen in drawn)
     others = [chosen[10:] for chosen in drawn]
@@ -123,6 +129,10 @@ def test_a_batch_holds_what_its_samples_hold(formulas):
         # Letter by letter, each token writes the next symbol; the end token writes none.
         assert batch.token_symbols[row, :n].tolist() == [*range(n - 1), NO_SYMBOL]
         assert set(batch.cell_symbols[row].tolist()) == {NO_SYMBOL, *range(n - 1)}
+        # Letters stand side by side, each right of the one before; before the first is nowhere.
+        columns = batch.places[row, :n, 1].tolist()
+        assert columns == sorted(columns) and columns[0] == -1
+        assert all(0 < column * 8 < width for column in columns[1:])
 
 
 def test_samples_repeat_by_seed_epoch_and_index(formulas):
@@ -213,6 +223,14 @@ def test_folders_that_are_no_data_set_say_why(tmp_path, files, message):
         (tmp_path / name).write_text(text)
     with pytest.raises(DataError, match=message):
         load_examples(str(tmp_path))
+
+
+def test_a_hub_data_set_without_the_columns_says_which_it_has(monkeypatch):
+    rows = SimpleNamespace(column_names=["img", "formula"])
+    hub = SimpleNamespace(load_dataset=lambda *_, **__: rows)
+    monkeypatch.setitem(sys.modules, "datasets", hub)  # the real one takes seconds to import
+    with pytest.raises(DataError, match=r"expected columns .*latex.*, got \['img', 'formula'\]"):
+        load_examples("user/pictures")
 
 
 def test_parts_are_disjoint_and_repeatable():

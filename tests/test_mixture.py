@@ -4,22 +4,25 @@ from pathlib import Path
 
 import pytest
 
-from latexocr.tokenizer import build_tokenizer
-from tests.tiny import inkml, write_inks
+from tests.tiny import TINY, inkml, write_inks
 from trainer.config import build
-from trainer.finetune import FinetuneConfig, load_training_data
+from trainer.finetune import FinetuneConfig, load_training_data, start_trainee
 
 
 @pytest.fixture
 def settings(tmp_path) -> dict:
     (tmp_path / "a_train.txt").write_text("x+T\nL=x\n\\frac{x}{T}\nx^{2\n")
-    return {"data": str(write_inks(tmp_path / "inks")), "formulas": [str(tmp_path / "a_train.txt")]}
+    return {
+        "data": str(write_inks(tmp_path / "inks")),
+        "formulas": [str(tmp_path / "a_train.txt")],
+        "model": TINY,
+    }
 
 
 def kinds(settings: dict, **batches: list[int]) -> list[list[str]]:
     config = build(FinetuneConfig, settings | {"batches": batches})
-    data = load_training_data(config, build_tokenizer())
-    assert len(data.token_ids) == len(data.examples)
+    data = load_training_data(config, start_trainee(config))
+    assert len(data.token_ids) == len(data.examples) == len(data.shapes)
     return [[example.latex for example in kind.examples] for kind in data.kinds]
 
 

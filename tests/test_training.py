@@ -1,21 +1,16 @@
 """Training as users start it: `accelerate launch`, in processes of their own, on ink made here."""
 
-import json
 import os
-import signal
-import subprocess
-import sys
-import time
 from pathlib import Path
 
 import pytest
 import yaml
 
 from latexocr.recognizer import Recognizer
+from tests.launching import TIMEOUT_S, finish, kill_after, launch, records
 from tests.tiny import TINY, write_inks
 
-ROOT = Path(__file__).parent.parent
-TIMEOUT_S = 240
+SCRIPT = "finetune.py"
 
 
 @pytest.fixture(scope="module")
@@ -51,43 +46,11 @@ def settings(tmp_path_factory) -> Path:
     return path
 
 
-def launch(settings: Path, output: Path, *options: str) -> subprocess.Popen:
-    command = [
-        *(sys.executable, "-m", "accelerate.commands.launch"),
-        *("trainer/finetune.py", "--config", str(settings), "--output", str(output)),
-        *("--name", "run", *options),
-    ]
-    environment = {k: v for k, v in os.environ.items() if k != "OMP_NUM_THREADS"}
-    return subprocess.Popen(
-        command,
-        cwd=ROOT,
-        env=environment,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-        start_new_session=True,  # so that launcher, trainer and workers can be killed together
-    )
-
-
-def finish(process: subprocess.Popen) -> str:
-    output, _ = process.communicate(timeout=TIMEOUT_S)
-    assert process.returncode == 0, output
-    return output
-
-
-def records(output: Path, kind: str) -> list[dict]:
-    log = output / "run" / "log.jsonl"
-    if not log.exists():
-        return []
-    rows = [json.loads(line) for line in log.read_text().splitlines()]
-    return [row for row in rows if row["kind"] == kind]
-
-
 @pytest.fixture(scope="module")
 def whole(settings, tmp_path_factory) -> Path:
     """The output of a run that nobody disturbed."""
     output = tmp_path_factory.mktemp("whole")
-    finish(launch(settings, output))
+    finish(launch(SCRIPT, settings, output))
     return output
 
 
@@ -105,14 +68,8 @@ def test_all_cores_are_used_though_accelerate_sets_one_thread(whole):
 
 
 def test_a_run_killed_in_the_middle_goes_on_exactly_where_it_was(settings, whole, tmp_path):
-    process = launch(settings, tmp_path)
-    deadline = time.monotonic() + TIMEOUT_S
-    while len(records(tmp_path, "train")) < 5:
-        assert time.monotonic() < deadline and process.poll() is None, "no five steps were made"
-        time.sleep(0.02)
-    os.killpg(process.pid, signal.SIGKILL)
-    process.wait()
-    finish(launch(settings, tmp_path))
+    kill_after(launch(SCRIPT, settings, tmp_path), tmp_path, n_steps=5)
+    finish(launch(SCRIPT, settings, tmp_path))
     resumed = records(tmp_path, "start")[1]["step"]
     assert 0 < resumed < 12
     wanted = {row["step"]: row["loss"] for row in records(whole, "train")}
@@ -122,7 +79,7 @@ def test_a_run_killed_in_the_middle_goes_on_exactly_where_it_was(settings, whole
 
 def test_training_starts_from_given_weights(settings, whole, tmp_path):
     final = whole / "run" / "final"
-    finish(launch(settings, tmp_path, "--init", str(final), "--loop.max_steps", "2"))
+    finish(launch(SCRIPT, settings, tmp_path, "--init", str(final), "--loop.max_steps", "2"))
     first = records(tmp_path, "train")[0]["loss"]
     assert first < records(whole, "train")[0]["loss"] - 0.1
 
@@ -130,7 +87,7 @@ def test_training_starts_from_given_weights(settings, whole, tmp_path):
 def test_an_unknown_setting_is_named(settings, tmp_path):
     settings_with_typo = tmp_path / "typo.yaml"
     settings_with_typo.write_text(settings.read_text() + "\nlearnin_rate: 1\n")
-    process = launch(settings_with_typo, tmp_path)
+    process = launch(SCRIPT, settings_with_typo, tmp_path)
     output, _ = process.communicate(timeout=TIMEOUT_S)
     assert process.returncode != 0
     assert "unknown setting learnin_rate" in output

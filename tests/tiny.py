@@ -5,6 +5,7 @@ from pathlib import Path
 
 import numpy as np
 
+from latexocr.detector import Detector, DetectorConfig, build_detector
 from latexocr.modeling import RecognizerConfig, RecognizerModel, build_model
 from latexocr.recognizer import Recognizer
 from latexocr.tokenizer import build_tokenizer
@@ -18,6 +19,15 @@ TINY = {
     "ffn_size": 32,
     "decoder_layers": 1,
     "decoder_ffn_size": 32,
+}
+
+TINY_DETECTOR = {
+    "widths": (16, 16, 16, 16, 16),
+    "blocks": (1, 1, 1, 1),
+    "pyramid": 8,
+    "head": 8,
+    "roi_height": 3,
+    "roi_width": 5,
 }
 
 
@@ -37,6 +47,20 @@ def tiny_model(seed: int = 0, **changes: object) -> RecognizerModel:
 
 def tiny_recognizer(seed: int = 0) -> Recognizer:
     return Recognizer(tiny_model(seed), build_tokenizer(), "cpu")
+
+
+def tiny_detector(seed: int = 0, **changes: object) -> Detector:
+    """Random weights that float16 can hold, so that they come back from a file unchanged."""
+    import torch
+
+    torch.manual_seed(seed)
+    config = DetectorConfig(**(TINY_DETECTOR | changes))
+    model = build_detector(config)
+    for module in model.modules():
+        if isinstance(module, torch.nn.BatchNorm2d):
+            torch.nn.init.uniform_(module.weight, 0.5, 2.0)
+            torch.nn.init.uniform_(module.bias, -0.5, 0.5)
+    return Detector(model.half().float(), config, "cpu")
 
 
 STROKES = {  # letters as polylines in a box of 100 x 100

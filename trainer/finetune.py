@@ -5,11 +5,14 @@ From scratch:  accelerate launch trainer/finetune.py --config trainer/configs/cr
 More formulas: add --formulas "[formulas.tar.gz]" --batches.written_per_epoch "[12000]"
 Go on:         the same command; it resumes from the newest checkpoint in runs/NAME
 Start from:    add --init latexocr/weights/recognizer
+The article's: --config trainer/configs/seed_trocr_large_crohme.yaml --data crohme_train.tar.gz,
+               or any TrOCR or BLIP captioner of a folder or the Hub with --model_from
 CPU check:     add --loop.max_steps 20 --model.hidden_size 32 --name check
 """
 
 import json
 import logging
+import math
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
@@ -20,17 +23,17 @@ import torch
 from torch import nn
 from transformers import PreTrainedTokenizerFast
 
-from latexocr.errors import ModelError, TexError
+from latexocr.errors import DataError, TexError
 from latexocr.latex import canonical
 from latexocr.modeling import RecognizerConfig, RecognizerModel, build_model
 from latexocr.recognizer import Recognizer
 from latexocr.tokenizer import build_tokenizer
 from trainer.allocator import use_fast_allocator
 from trainer.config import parse_config, to_dict
+from trainer.data.augment import PictureAugment
 from trainer.data.batches import (
     BatchConfig,
     BatchPlan,
-    DrawnExamples,
     Kind,
     PlannedBatches,
     make_loader,
@@ -41,11 +44,15 @@ from trainer.data.examples import Example, InkExample, load_examples
 from trainer.data.ink import InkWriter, formula_examples
 from trainer.data.pieces import piece_inks
 from trainer.data.strokes import Ink, InkAugment
-from trainer.loop import Loop, LoopConfig, make_accelerator
+from trainer.foreign import ForeignTrainee, load_foreign
+from trainer.loop import Loop, LoopConfig, make_accelerator, memory_advice
 from trainer.metrics import score_readings
 from trainer.objective import TrainingModel
+from trainer.trainee import Alterations, Encoded, RecognizerTrainee, Trainee, encode, with_pictures
 
 logger = logging.getLogger(__name__)
+
+LARGEST_EXPONENT = 700.0  # of a perplexity that a float can hold
 
 
 @dataclass(frozen=True)
@@ -60,6 +67,11 @@ class FinetuneConfig:
     select: str | None = None  # what to evaluate on during training
     select_limit: int = 200  # examples of it
     init: str | None = None  # folder or Hub repository of weights to start from
+    # TrOCR or BLIP captioner to train in place of our own model: folder or Hub repository. Its
+    # learning rates are a hundred times lower than ours, see trainer/configs/seed_*.yaml.
+    model_from: str | None = None
+    batch_size: int = 4  # pictures per batch for model_from, whose pictures have one size
+    epochs: int = 0  # passes over the data, in place of loop.max_steps; 0: go by that
     seed: int = 0
     n_workers: int = 1  # processes that draw pictures ahead
     label_smoothing: float = 0.1
@@ -67,6 +79,7 @@ class FinetuneConfig:
     attention_loss_weight: float = 0.3
     input_noise: float = 0.1  # share of the decoder's input tokens that are replaced
     augment_ink: bool = True
+    augment_pictures: bool = False
     swap_share: float = 0.0  # share of symbols that change places with others of their kind
     formulas: tuple[str, ...] = ()  # lists of LaTeX to write in ink: .txt, folder or .tar.gz
     formulas_limit: int = 120_000  # so many of them, chosen at random
@@ -78,41 +91,66 @@ class FinetuneConfig:
     model: RecognizerConfig = field(default_factory=RecognizerConfig)
     batches: BatchConfig = field(default_factory=BatchConfig)
     augment: InkAugment = field(default_factory=InkAugment)
+    pictures: PictureAugment = field(default_factory=PictureAugment)
     loop: LoopConfig = field(default_factory=LoopConfig)
 
     def __post_init__(self) -> None:
         if not self.data:
             raise ValueError("expected --data: a folder, an archive or a Hub data set, got nothing")
+        if self.init and self.model_from:
+            raise ValueError(
+                "expected either init, our own weights, or model_from, "
+                f"got {self.init} and {self.model_from}"
+            )
+        if self.batch_size < 1 or self.epochs < 0:
+            raise ValueError(
+                f"expected batch_size >= 1 and epochs >= 0, got {self.batch_size} and {self.epochs}"
+            )
 
 
 @dataclass(frozen=True)
 class TrainingData:
-    """Kinds of examples, formulas as they come first, and the token ids of all of them."""
+    """Kinds of examples, formulas as they come first, each encoded."""
 
     kinds: list[Kind]
-    token_ids: list[list[int]]
+    encoded: list[Encoded]
 
     @property
     def examples(self) -> list[Example]:
-        return [example for kind in self.kinds for example in kind.examples]
+        return [example for part in self.encoded for example in part.examples]
+
+    @property
+    def token_ids(self) -> list[list[int]]:
+        return [ids for part in self.encoded for ids in part.token_ids]
+
+    @property
+    def shapes(self) -> list[tuple[int, int]]:
+        return [shape for part in self.encoded for shape in part.shapes]
 
 
-def load_training_data(config: FinetuneConfig, tokenizer: PreTrainedTokenizerFast) -> TrainingData:
-    """Formulas whose truth parses and fits, what their ink is made of, and formulas to write."""
-    formulas, token_ids = encode(load_examples(config.data, config.labels, config.part), tokenizer)
-    inks = [example.ink for example in formulas if isinstance(example, InkExample)]
-    kinds = [Kind(formulas)]
+def load_training_data(config: FinetuneConfig, trainee: Trainee) -> TrainingData:
+    """Formulas whose truth parses and fits, what their ink is made of, and formulas to write.
+
+    Raises: DataError if there is nothing to read, or nothing of it can be used."""
+    formulas = encode(load_examples(config.data, config.labels, config.part), trainee)
+    if not formulas.examples:
+        name, reason = formulas.left_out[0]
+        raise DataError(
+            f"{config.data}: expected formulas that the model can write, with pictures, but none "
+            f"of {len(formulas.left_out)} can be used; {name}: {reason}"
+        )
+    inks = [example.ink for example in formulas.examples if isinstance(example, InkExample)]
+    data = TrainingData([Kind(formulas.examples)], [formulas])
     for wanted, make in (
         (config.batches.symbols_per_epoch, lambda: map(InkExample, symbol_inks(inks))),
         (config.batches.pieces_per_epoch, lambda: map(InkExample, piece_inks(inks))),
         (config.batches.written_per_epoch, lambda: written_examples(config, inks)),
     ):
         if any(wanted):
-            examples, ids = encode(list(make()), tokenizer)
-            kinds.append(Kind(examples, wanted))
-            token_ids = token_ids + ids
-    logger.info("examples of each kind: %s", [len(kind.examples) for kind in kinds])
-    return TrainingData(kinds, token_ids)
+            data.encoded.append(encode(list(make()), trainee))
+            data.kinds.append(Kind(data.encoded[-1].examples, wanted))
+    logger.info("examples of each kind: %s", [len(kind.examples) for kind in data.kinds])
+    return data
 
 
 def written_examples(config: FinetuneConfig, donors: list[Ink]) -> list[Example]:
@@ -146,101 +184,23 @@ def canonical_truths(truths: Iterable[str]) -> Iterator[str]:
             yield canonical(latex)
 
 
-def encode(
-    examples: list[Example], tokenizer: PreTrainedTokenizerFast
-) -> tuple[list[Example], list[list[int]]]:
-    """Examples with token ids, without those whose truth the model cannot write."""
-    kept: list[Example] = []
-    ids: list[list[int]] = []
-    memory: dict[str, list[int] | None] = {}  # symbols repeat a hundred truths many times
-    for example in examples:
-        if example.latex not in memory:
-            memory[example.latex] = token_ids(example.latex, tokenizer)
-        found = memory[example.latex]
-        if found is not None:
-            kept.append(example)
-            ids.append(found)
-    if len(kept) < len(examples):
-        logger.warning(
-            "left out %d of %d examples: their LaTeX does not parse, is too long, or is not in the "
-            "vocabulary",
-            len(examples) - len(kept),
-            len(examples),
+def start_trainee(config: FinetuneConfig) -> Trainee:
+    """The model to train: given weights, or random ones of the configured shape.
+
+    Raises: ModelError if the weights to start from cannot be loaded."""
+    alterations = Alterations(
+        config.augment if config.augment_ink else None,
+        config.pictures if config.augment_pictures else None,
+        config.swap_share,
+        config.seed,
+    )
+    if config.model_from:
+        torch.manual_seed(config.seed)  # tokens that are new to the model start from random weights
+        foreign = load_foreign(config.model_from)
+        return ForeignTrainee(
+            foreign, config.label_smoothing, config.batches, config.batch_size, alterations
         )
-    return kept, ids
-
-
-def token_ids(latex: str, tokenizer: PreTrainedTokenizerFast) -> list[int] | None:
-    try:
-        ids = tokenizer(canonical(latex)).input_ids
-    except TexError:
-        return None
-    fits = len(ids) <= tokenizer.model_max_length and tokenizer.unk_token_id not in ids
-    return ids if fits else None
-
-
-def start_model(
-    config: FinetuneConfig,
-) -> tuple[RecognizerModel, PreTrainedTokenizerFast]:
-    """The model to train: given weights, or random ones of the configured shape."""
-    if config.init:
-        start = Recognizer.from_pretrained(config.init, device="cpu")
-        return start.model, start.tokenizer
-    torch.manual_seed(config.seed)
-    tokenizer = build_tokenizer()
-    return build_model(replace(config.model, vocab_size=len(tokenizer))), tokenizer
-
-
-def make_evaluation(
-    config: FinetuneConfig, tokenizer: PreTrainedTokenizerFast, run_dir: Path
-) -> Callable[[nn.Module], dict[str, float]] | None:
-    """Greedy reading of the selection set; the best weights so far are kept beside the run."""
-    if not config.select:
-        return None
-    examples = load_examples(config.select, limit=config.select_limit)
-    best = 0.0
-
-    def evaluate(model: TrainingModel) -> dict[str, float]:
-        nonlocal best
-        device = str(next(model.parameters()).device)
-        recognizer = Recognizer(model.recognizer, tokenizer, device)
-        pictures = [example.sample(recognizer.symbol_px, None, None).pixels for example in examples]
-        # An untrained model never stops by itself: without the cap this would outlast training.
-        found = recognizer.decode(pictures, max_new_tokens=80)
-        score = score_readings([e.latex for e in examples], [c[0].canonical for c in found])
-        if score.exprate >= best:
-            best = score.exprate
-            export(recognizer, run_dir / "best")
-        return {"exprate": score.exprate, "le1": score.le1, "cer": score.cer}
-
-    return evaluate
-
-
-def export(recognizer: Recognizer, folder: Path) -> None:
-    """Write weights as they are shipped: float16, in files below 10 MB."""
-    model = build_like(recognizer.model)
-    model.load_state_dict(recognizer.model.state_dict())
-    Recognizer(model.half(), recognizer.tokenizer, "cpu").save_pretrained(folder)
-
-
-def build_like(model: RecognizerModel) -> RecognizerModel:
-    return RecognizerModel(config=model.config)
-
-
-def train(config: FinetuneConfig) -> Path:
-    """Run, or go on with, a training. Returns the folder of the final weights.
-
-    Raises: DataError, ModelError or ConfigError for what the user gave."""
-    # OpenMP and OpenCV threads do not survive a fork: a worker that needed OpenCV's would wait for
-    # ever.
-    cv2.setNumThreads(0)
-    run_dir = Path(config.output) / config.name
-    run_dir.mkdir(parents=True, exist_ok=True)
-    accelerator = make_accelerator(config.loop, run_dir)
     model, tokenizer = start_model(config)
-    data = load_training_data(config, tokenizer)
-    if not data.examples:
-        raise ModelError(f"{config.data}: no example can be written with the model's vocabulary")
     objective = TrainingModel(
         model,
         config.label_smoothing,
@@ -248,39 +208,142 @@ def train(config: FinetuneConfig) -> Path:
         config.attention_loss_weight,
         config.input_noise,
     )
-    loop = Loop(accelerator, objective, config.loop)
-    torch.manual_seed(config.seed + accelerator.process_index)  # dropout differs between processes
+    return RecognizerTrainee(model, tokenizer, objective, config.batches, alterations)
+
+
+def start_model(config: FinetuneConfig) -> tuple[RecognizerModel, PreTrainedTokenizerFast]:
+    """Our own model. Given weights keep their shape; how much is dropped out is the run's own."""
+    if config.init:
+        start = Recognizer.from_pretrained(config.init, device="cpu")
+        shape = start.model.config
+        shape.encoder.dropout = shape.decoder.dropout = config.model.dropout
+        model = RecognizerModel(config=shape)
+        model.load_state_dict(start.model.state_dict())
+        return model, start.tokenizer
+    torch.manual_seed(config.seed)
+    tokenizer = build_tokenizer()
+    return build_model(replace(config.model, vocab_size=len(tokenizer))), tokenizer
+
+
+# --- Evaluation --------------------------------------------------------------------------------
+
+
+class Evaluation:
+    """Greedy reading of the selection set, and perplexity per canonical token on it, end tokens
+    included; the best weights so far are kept beside the run."""
+
+    def __init__(
+        self, config: FinetuneConfig, trainee: Trainee, run_dir: Path, best_exprate: float
+    ) -> None:
+        """Args: best_exprate, of the run so far."""
+        self.trainee, self.run_dir, self.best_exprate = trainee, run_dir, best_exprate
+        loaded = load_examples(config.select, limit=config.select_limit)
+        self.examples = with_pictures(loaded, trainee)
+        if not self.examples:
+            raise DataError(f"{config.select}: expected pictures to read, found none")
+        self.encoded = encode(self.examples, trainee)
+
+    def __call__(self, model: nn.Module) -> dict[str, float]:
+        """Args: model, the trainee's objective."""
+        readings = self.trainee.read(self.examples)
+        score = score_readings([example.latex for example in self.examples], readings)
+        if score.exprate >= self.best_exprate:
+            self.best_exprate = score.exprate
+            self.trainee.save(self.run_dir / "best")
+        figures = {"exprate": score.exprate, "le1": score.le1, "cer": score.cer}
+        return figures | ({"perplexity": self.perplexity(model)} if self.encoded.examples else {})
+
+    @torch.no_grad()
+    def perplexity(self, model: nn.Module) -> float:
+        """Unsmoothed; whatever the tokenizer, it counts the tokens of canonical LaTeX."""
+        device = next(model.parameters()).device
+        examples, token_ids = self.encoded.examples, self.encoded.token_ids
+        lengths = [len(ids) for ids in token_ids]
+        whole = replace(
+            self.trainee.batches,
+            scale_min=1.0,
+            scale_max=1.0,
+            curriculum=(),
+            max_tokens=max(lengths),
+        )
+        plan = BatchPlan([Kind(examples)], lengths, self.encoded.shapes, whole, seed=0)
+        dataset = self.trainee.dataset(examples, token_ids, is_plain=True)
+        loss = 0.0
+        for draws in plan.epoch(0):
+            batch = self.trainee.collate([dataset[draw] for draw in draws])
+            loss += float(model(**vars(batch.to(device))).token_loss)
+        n_canonical = sum(len(canonical(example.latex).split()) + 1 for example in examples)
+        return math.exp(min(loss / n_canonical, LARGEST_EXPONENT))
+
+
+# --- The run -----------------------------------------------------------------------------------
+
+
+def train(
+    config: FinetuneConfig,
+    start: Callable[[FinetuneConfig], Trainee] = start_trainee,
+    load: Callable[[FinetuneConfig, Trainee], TrainingData] = load_training_data,
+    evaluation: type[Evaluation] = Evaluation,
+) -> Path:
+    """Run, or go on with, a training. Returns the folder of the final weights.
+
+    Args: start, load and evaluation, what another kind of training does in its own way.
+    Raises: DataError, ModelError or ConfigError for what the user gave; MemoryError with advice."""
+    # OpenMP and OpenCV threads do not survive a fork: a worker that needed OpenCV's would wait for
+    # ever.
+    cv2.setNumThreads(0)
+    run_dir = Path(config.output) / config.name
+    run_dir.mkdir(parents=True, exist_ok=True)
+    accelerator = make_accelerator(config.loop, run_dir)
+    n_processes = accelerator.num_processes
+    trainee = start(config)
+    data = load(config, trainee)
+    lengths = [len(ids) for ids in data.token_ids]
+    plan = BatchPlan(data.kinds, lengths, data.shapes, trainee.batches, config.seed)
+    config = replace(
+        config, loop=replace(config.loop, max_steps=n_steps(config, plan, n_processes))
+    )
+    loop = Loop(accelerator, trainee.objective, config.loop)
+    # Dropout differs between processes.
+    torch.manual_seed(config.seed + accelerator.process_index)
     accelerator.init_trackers("logs")
     if accelerator.is_main_process:
         (run_dir / "config.json").write_text(json.dumps(to_dict(config), indent=2) + "\n")
+        write_left_out(data.encoded[0].left_out, run_dir / "left_out.tsv")
     loop.resume()
-    symbol_px = model.config.encoder.symbol_px
-    lengths = [len(ids) for ids in data.token_ids]
-    plan = BatchPlan(data.kinds, lengths, symbol_px, config.batches, config.seed)
-    dataset = DrawnExamples(
-        data.examples,
-        data.token_ids,
-        tokenizer.get_vocab(),
-        symbol_px,
-        config.augment if config.augment_ink else None,
-        config.seed,
-        config.swap_share,
-    )
-    n_processes = accelerator.num_processes
     batches = PlannedBatches(
         plan, loop.state.epoch, loop.state.position, accelerator.process_index, n_processes
     )
-    loop.run(
-        iter(make_loader(dataset, batches, config.n_workers)),
-        lambda epoch: rounds(len(plan.epoch(epoch)), n_processes) * n_processes,
-        make_evaluation(config, tokenizer, run_dir),
-    )
+    dataset = trainee.dataset(data.examples, data.token_ids, is_plain=False)
+    evaluate = None
+    if config.select:
+        evaluate = evaluation(config, trainee, run_dir, loop.state.best_exprate)
+    with memory_advice(trainee.memory_advice):
+        loop.run(
+            iter(make_loader(dataset, trainee.collate, batches, config.n_workers)),
+            lambda epoch: rounds(len(plan.epoch(epoch)), n_processes) * n_processes,
+            evaluate,
+        )
     if accelerator.is_main_process:
-        trained = accelerator.unwrap_model(loop.model)
-        loop.average.copy_to(trained)
-        export(Recognizer(trained.recognizer, tokenizer), run_dir / "final")
+        loop.average.copy_to(accelerator.unwrap_model(loop.model))
+        trainee.save(run_dir / "final")
     accelerator.end_training()
     return run_dir / "final"
+
+
+def n_steps(config: FinetuneConfig, plan: BatchPlan, n_processes: int) -> int:
+    """Optimiser updates of the run."""
+    if not config.epochs:
+        return config.loop.max_steps
+    n_rounds = sum(rounds(len(plan.epoch(e)), n_processes) for e in range(config.epochs))
+    return max(1, n_rounds // config.loop.accumulate)
+
+
+def write_left_out(left_out: list[tuple[str, str]], path: Path) -> None:
+    """A TSV of names and reasons, so that a user can see to them."""
+    if left_out:
+        rows = [f"{name}\t{' '.join(reason.split())}\n" for name, reason in left_out]
+        path.write_text("".join(["name\treason\n", *rows]), encoding="utf-8")
 
 
 def main() -> None:

@@ -10,8 +10,8 @@ import math
 import os
 import shutil
 import time
-from collections.abc import Callable, Iterator
-from contextlib import nullcontext
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, nullcontext
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -26,6 +26,10 @@ from trainer.objective import Batch, LossSums
 logger = logging.getLogger(__name__)
 
 CHECKPOINTS_KEPT = 2
+# How torch says that memory is too small: CUDA and its like, Linux, and what comes from malloc.
+OUT_OF_MEMORY = ("out of memory", "not enough memory", "can't allocate memory")
+# Figures of an evaluation by which a run gets better, and whether more of them is better.
+GOALS = {"exprate": 1, "f1": 1, "perplexity": -1}
 
 
 @dataclass(frozen=True)
@@ -44,6 +48,7 @@ class LoopConfig:
     n_threads: int = 0  # 0: the cores divided by the processes of this machine
     save_minutes: float = 5.0
     eval_minutes: float = 15.0
+    patience: int = 0  # evaluations in a row without a gain that end a run; 0: it goes on
     log_steps: int = 50
 
     def __post_init__(self) -> None:
@@ -52,6 +57,8 @@ class LoopConfig:
                 "max_steps and accumulate must be at least 1, "
                 f"got {self.max_steps} and {self.accumulate}"
             )
+        if self.patience < 0:
+            raise ValueError(f"patience must be 0 or more evaluations, got {self.patience}")
         if self.mixed_precision not in ("auto", "no", "bf16", "fp16"):
             raise ValueError(
                 f"mixed_precision must be auto, no, bf16 or fp16, got {self.mixed_precision!r}"
@@ -180,7 +187,8 @@ class Loop:
     def update(self, batches: list[Batch]) -> dict[str, float]:
         """One optimiser step over some batches, averaged over all their tokens in all processes.
 
-        Returns: the loss per token, unsmoothed, the share of tokens right, and the cell loss.
+        Returns: the loss per token, unsmoothed, the share of tokens right, and the auxiliary
+            losses, over the batches of all processes.
         Raises: FloatingPointError if the loss is not finite."""
         lr = learning_rate(self.state.step, self.config)
         for group in self.optimizer.param_groups:
@@ -197,6 +205,7 @@ class Loop:
             sums += torch.stack(
                 [losses.token_loss, losses.n_right, losses.cell_loss, losses.attention_loss]
             ).detach()
+        sums = self.accelerator.reduce(sums, "sum")
         token_loss, n_right, cell_loss, attention_loss = sums.tolist()
         if not math.isfinite(token_loss):
             raise FloatingPointError(f"the loss is {token_loss} at step {self.state.step}")
@@ -204,12 +213,12 @@ class Loop:
         self.optimizer.step()
         self.optimizer.zero_grad(set_to_none=True)
         self.average.update(self.accelerator.unwrap_model(self.model))
-        n_own = max(1, sum(batch.n_tokens for batch in batches))
+        n_batches = len(batches) * world
         return {
-            "loss": token_loss / n_own,
-            "accuracy": n_right / n_own,
-            "cell_loss": cell_loss / len(batches),
-            "attention_loss": attention_loss / len(batches),
+            "loss": token_loss / max(1, n_tokens),
+            "accuracy": n_right / max(1, n_tokens),
+            "cell_loss": cell_loss / n_batches,
+            "attention_loss": attention_loss / n_batches,
             "lr": lr,
         }
 
@@ -226,7 +235,7 @@ class Loop:
         next_epoch_after: Callable[[int], int],
         evaluate: Callable[[nn.Module], dict[str, float]] | None,
     ) -> None:
-        """Train until max_steps.
+        """Train until max_steps, or until patience runs out.
 
         Args: batches, from where the state stands; next_epoch_after, batches that epoch number has
             for all processes together; evaluate, figures of the model with averaged weights; its
@@ -236,7 +245,8 @@ class Loop:
         clock = _Clock(state.seconds)
         bar = self._progress_bar()
         window: list[dict[str, float]] = []
-        while state.step < config.max_steps:
+        done = state.step >= config.max_steps or self._is_exhausted()
+        while not done:
             chunk = [next(batches) for _ in range(config.accumulate)]
             window.append(self.update(chunk))
             self._advance(chunk, next_epoch_after)
@@ -248,6 +258,7 @@ class Loop:
                 window = []
             if evaluate and self._agree(clock.is_due("eval", config.eval_minutes) or done):
                 self._evaluate(evaluate)
+                done = done or self._is_exhausted()
             if self._agree(clock.is_due("save", config.save_minutes) or done):
                 self.save()
         bar.close()
@@ -268,6 +279,18 @@ class Loop:
         while state.position >= batches_in(state.epoch):
             state.position -= batches_in(state.epoch)
             state.epoch += 1
+
+    def _is_exhausted(self) -> bool:
+        """Whether patience has run out, by the evaluations that the log has of this run's steps."""
+        if not self.config.patience:
+            return False
+        since = 0
+        if self.accelerator.is_main_process:
+            rows = read_log(self.run_dir, "select")
+            # After a kill the log knows of steps that this run has not taken yet, or takes twice.
+            taken = {row["step"]: row for row in rows if row["step"] <= self.state.step}
+            since = evaluations_since_gain([taken[step] for step in sorted(taken)])
+        return self._agree(since >= self.config.patience)
 
     def _agree(self, due: bool) -> bool:
         """The main process decides what clocks decide, or the others would wait for ever."""
@@ -348,6 +371,43 @@ def checkpoints(run_dir: Path) -> list[Path]:
     """Whole checkpoints of a run, oldest first."""
     folder = run_dir / "checkpoints"
     return sorted(p for p in folder.glob("step_*") if p.suffix != ".tmp")
+
+
+def read_log(run_dir: Path, kind: str) -> list[dict[str, Any]]:
+    """Lines of one kind of a run's log, in the order they were written."""
+    log = run_dir / "log.jsonl"
+    if not log.exists():
+        return []
+    rows = [json.loads(line) for line in log.read_text(encoding="utf-8").splitlines()]
+    return [row for row in rows if row["kind"] == kind]
+
+
+def evaluations_since_gain(rows: Sequence[dict[str, Any]]) -> int:
+    """How many evaluations there were since the last that was better than all before it.
+
+    A gain in any figure of GOALS counts: while no formula is right yet, perplexity falls."""
+    best: dict[str, float] = {}
+    since = 0
+    for row in rows:
+        figures = {name: sign * row[name] for name, sign in GOALS.items() if name in row}
+        gained = {k: v for k, v in figures.items() if v > best.get(k, -math.inf)}
+        best |= gained
+        since = 0 if gained else since + 1
+    return since
+
+
+@contextmanager
+def memory_advice(advice: str) -> Iterator[None]:
+    """Adds what to lower to the error of a run whose memory is too small, of CPU or GPU.
+
+    Raises: MemoryError in place of torch's RuntimeError."""
+    try:
+        yield
+    except RuntimeError as error:
+        said = str(error)
+        if not any(sign in said for sign in OUT_OF_MEMORY):
+            raise
+        raise MemoryError(f"out of memory ({said.splitlines()[0]}): {advice}") from error
 
 
 class _Clock:

@@ -7,27 +7,45 @@ inference they are left out.
 """
 
 from dataclasses import dataclass
+from typing import Self
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from latexocr.decoding import GUIDED_LAYERS
 from latexocr.modeling import RecognizerModel
+from latexocr.places import guided
 
 IGNORE = -100  # no label
 NO_SYMBOL = -1
-GUIDED_LAYERS = 2  # of the decoder, counted from its end
+PLACE_NOISE = 0.4  # cells, standard deviation
+PLACES_WRONG, PLACES_UNKNOWN = 0.04, 0.08  # shares of tokens
+
+
+class TensorBatch:
+    """What the loop asks of a batch, for dataclasses of tensors with `labels` among them."""
+
+    labels: Tensor
+
+    def to(self, device: torch.device) -> Self:
+        return type(self)(**{key: value.to(device) for key, value in vars(self).items()})
+
+    @property
+    def n_tokens(self) -> int:
+        return int((self.labels != IGNORE).sum())
 
 
 @dataclass
-class Batch:
+class Batch(TensorBatch):
     """Pictures of one batch and what they say.
 
     pixel_values (B, 1, H, W) float32, 0 to 1; picture_sizes (B, 2) int64, pixels; input_ids and
     labels (B, T) int64, labels shifted by one and IGNORE where padded; cells (B, H/8 * W/8) int64,
     the id of the symbol that a cell shows, IGNORE where unknown or blank; cell_symbols (B, H/8 *
     W/8) int64, that symbol's index in its formula, and token_symbols (B, T) int64, the index of the
-    symbol that a label writes, both NO_SYMBOL where there is none."""
+    symbol that a label writes, both NO_SYMBOL where there is none; places (B, T, 2) float32, where
+    each of input_ids stands, in cells, negative where that is not known."""
 
     pixel_values: Tensor
     picture_sizes: Tensor
@@ -36,13 +54,7 @@ class Batch:
     cells: Tensor
     cell_symbols: Tensor
     token_symbols: Tensor
-
-    def to(self, device: torch.device) -> "Batch":
-        return Batch(**{key: value.to(device) for key, value in vars(self).items()})
-
-    @property
-    def n_tokens(self) -> int:
-        return int((self.labels != IGNORE).sum())
+    places: Tensor
 
 
 @dataclass
@@ -54,6 +66,22 @@ class LossSums:
     n_right: Tensor  # tokens predicted right, the true ones before them given
     cell_loss: Tensor  # mean over the labelled cells
     attention_loss: Tensor  # mean over the tokens that write a symbol
+
+
+def token_losses(
+    logits: Tensor, labels: Tensor, label_smoothing: float
+) -> tuple[Tensor, Tensor, Tensor]:
+    """Sums over the tokens of a batch, those with IGNORE left out.
+
+    Args: logits (B, T, V); labels (B, T).
+    Returns: the smoothed cross-entropy; the plain one, and the number of tokens predicted right,
+        both without gradient."""
+    logits, target = logits.float().flatten(0, 1), labels.flatten()  # (B * T, V), (B * T,)
+    smoothed = F.cross_entropy(logits, target, label_smoothing=label_smoothing, reduction="sum")
+    with torch.no_grad():
+        plain = F.cross_entropy(logits, target, reduction="sum")
+        n_right = (logits.argmax(dim=1) == target).sum()
+    return smoothed, plain, n_right
 
 
 class TrainingModel(nn.Module):
@@ -86,33 +114,30 @@ class TrainingModel(nn.Module):
         cells: Tensor,
         cell_symbols: Tensor,
         token_symbols: Tensor,
+        places: Tensor,
     ) -> LossSums:
         """Arguments as in Batch. The auxiliary losses are means that count as many times as there
         are tokens, so that their weights do not depend on how many cells a batch has."""
         if self.training and self.input_noise:
             input_ids = self._disturbed(input_ids, labels)
+        if self.training:
+            places = misplaced(places)
         out = self.recognizer(
             pixel_values=pixel_values,
             picture_sizes=picture_sizes,
             decoder_input_ids=input_ids,
+            places=places,
             use_cache=False,
             output_attentions=bool(self.attention_loss_weight),
         )
-        logits = out.logits.float().flatten(0, 1)  # (B * T, V)
-        target = labels.flatten()
-        smoothed = F.cross_entropy(
-            logits, target, label_smoothing=self.label_smoothing, reduction="sum"
-        )
+        smoothed, token_loss, n_right = token_losses(out.logits, labels, self.label_smoothing)
         cell_loss = self._cell_loss(out.encoder_last_hidden_state, cells)
         attention_loss = torch.zeros_like(cell_loss)
         if self.attention_loss_weight:
-            guided = out.cross_attentions[-GUIDED_LAYERS:]
-            attention_loss = looking_elsewhere(guided, token_symbols, cell_symbols)
+            layers = out.cross_attentions[-GUIDED_LAYERS:]
+            attention_loss = looking_elsewhere(layers, token_symbols, cell_symbols)
         auxiliary = self.cell_loss_weight * cell_loss + self.attention_loss_weight * attention_loss
-        objective = smoothed + auxiliary * (target != IGNORE).sum()
-        with torch.no_grad():
-            token_loss = F.cross_entropy(logits, target, reduction="sum")
-            n_right = (logits.argmax(dim=1) == target).sum()
+        objective = smoothed + auxiliary * (labels != IGNORE).sum()
         return LossSums(objective, token_loss, n_right, cell_loss.detach(), attention_loss.detach())
 
     def _disturbed(self, input_ids: Tensor, labels: Tensor) -> Tensor:
@@ -134,6 +159,19 @@ class TrainingModel(nn.Module):
         return F.cross_entropy(self.cell_head(features[known]).float(), cells[known])
 
 
+def misplaced(places: Tensor) -> Tensor:
+    """Places (B, T, 2) as the decoder will find them by itself: not quite right, some unknown, some
+    far off."""
+    shape = places.shape[:2]
+    noisy = places + PLACE_NOISE * torch.randn_like(places)
+    others = torch.randint(shape[1], shape, device=places.device)
+    elsewhere = places.gather(1, others[..., None].expand(-1, -1, 2))
+    chance = torch.rand(shape, device=places.device)[..., None]
+    noisy = torch.where(chance < PLACES_WRONG, elsewhere, noisy)
+    known = (places[..., :1] >= 0) & (chance < 1 - PLACES_UNKNOWN)
+    return torch.where(known, noisy.clamp_min(0), torch.full_like(places, -1.0))
+
+
 def looking_elsewhere(
     attentions: tuple[Tensor, ...], token_symbols: Tensor, cell_symbols: Tensor
 ) -> Tensor:
@@ -152,7 +190,6 @@ def looking_elsewhere(
         return attentions[0].new_zeros((), dtype=torch.float32)
     losses = []
     for attention in attentions:
-        guided = attention[:, : max(1, attention.shape[1] // 2)].float().mean(dim=1)  # (B, T, N)
-        share = (guided * wanted).sum(dim=2)[known]
+        share = (guided(attention.float()) * wanted).sum(dim=2)[known]
         losses.append(-share.clamp_min(1e-6).log().mean())
     return torch.stack(losses).mean()

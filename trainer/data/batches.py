@@ -5,7 +5,7 @@ of pixels. The plan of an epoch follows from (seed, epoch) alone: any process ca
 resumed run goes on with the very next batch.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from difflib import SequenceMatcher
 
@@ -13,12 +13,16 @@ import numpy as np
 import torch
 from torch.utils.data import DataLoader, Dataset
 
+from latexocr.errors import ImageError
 from latexocr.modeling import COARSE_STRIDE, STRIDE
+from latexocr.pictures import load_picture
+from latexocr.places import NOWHERE, PlaceTracker
 from latexocr.recognizer import stack_pictures
-from trainer.data.examples import Example, InkExample
+from trainer.data.augment import PictureAugment, alter
+from trainer.data.examples import Example, InkExample, PictureExample
 from trainer.data.strokes import InkAugment, Sample, rng_for
 from trainer.data.substitute import SymbolSwapper
-from trainer.objective import IGNORE, NO_SYMBOL, Batch
+from trainer.objective import IGNORE, NO_SYMBOL, Batch, TensorBatch
 
 FRACTION = r"\frac"
 SWAPPED_DRAWS = 0.7  # share of the draws of ink in which symbols change places
@@ -77,19 +81,19 @@ class BatchPlan:
         self,
         kinds: Sequence[Kind],
         n_tokens: Sequence[int],
-        symbol_px: int,
+        shapes: Sequence[tuple[int, int]],
         config: BatchConfig,
         seed: int,
     ) -> None:
-        """Args: n_tokens, tokens of each example, start and end included."""
+        """Args: of each example, n_tokens, start and end included, and about the height and width
+        in pixels of its picture at scale 1."""
         if not any(kind.examples for kind in kinds):
             raise ValueError("expected at least one formula to train on, got none")
         self.kinds = kinds
         self.n_tokens = np.asarray(n_tokens)
         self.config = config
         self.seed = seed
-        examples = [example for kind in kinds for example in kind.examples]
-        self.shapes = np.array([e.expected_shape(symbol_px) for e in examples], dtype=np.float64)
+        self.shapes = np.array(shapes, dtype=np.float64)
         self._newest: tuple[int, list[list[Draw]]] = (-1, [])
 
     def epoch(self, epoch: int) -> list[list[Draw]]:
@@ -179,11 +183,13 @@ class DrawnExamples(Dataset):
         augment: InkAugment | None,
         seed: int,
         swap_share: float = 0.0,
+        pictures: PictureAugment | None = None,
     ) -> None:
-        """Args: vocabulary, id by token; augment, None for plain pictures; swap_share, the share of
-        a formula's symbols that change places with others, in SWAPPED_DRAWS of the draws."""
+        """Args: vocabulary, id by token; augment and pictures, how ink and pictures are altered,
+        None for plain ones; swap_share, the share of a formula's symbols that change places with
+        others, in SWAPPED_DRAWS of the draws."""
         self.examples, self.token_ids, self.vocabulary = examples, token_ids, vocabulary
-        self.symbol_px, self.seed = symbol_px, seed
+        self.symbol_px, self.seed, self.pictures = symbol_px, seed, pictures
         # The plan has drawn the scale already, since it decides what fits in a batch.
         self.augment = augment and replace(augment, scale_min=1.0, scale_max=1.0)
         self.swap_share = swap_share
@@ -213,8 +219,38 @@ class DrawnExamples(Dataset):
                 swapped.token_ids,
                 swapped.symbols,
             )
-        sample = example.sample(self.symbol_px * draw.scale, rng, self.augment)
-        return TrainingSample(sample, token_ids, shown, aligned)
+        if self.pictures and isinstance(example, PictureExample):
+            sample = self._altered(example, draw)
+        else:
+            sample = example.sample(self.symbol_px * draw.scale, rng, self.augment)
+        places = self._places(token_ids, aligned, sample, len(shown))
+        return TrainingSample(sample, token_ids, shown, aligned, places)
+
+    def _places(
+        self, token_ids: Sequence[int], aligned: Sequence[int], sample: Sample, n_symbols: int
+    ) -> np.ndarray:
+        """(n_tokens, 2), where each token stands; NOWHERE for all where the ink is not known."""
+        if sample.marks is None:
+            return np.full((len(token_ids), 2), NOWHERE[0], np.float32)
+        middles = symbol_middles(sample.marks, n_symbols)
+        tracker = PlaceTracker(self.vocabulary)
+        return np.array(
+            [
+                tracker.step(token, middles[symbol] if symbol >= 0 else None)
+                for token, symbol in zip(token_ids, aligned, strict=True)
+            ],
+            np.float32,
+        )
+
+    def _altered(self, example: PictureExample, draw: Draw) -> Sample:
+        """The standard picture of an altered picture, or of the plain one if no ink is left."""
+        symbol_px = self.symbol_px * draw.scale
+        rng = rng_for(self.seed, draw.epoch, draw.index)
+        altered = alter(load_picture(example.picture()), self.pictures, rng)
+        try:
+            return Sample(altered.standard(symbol_px), None)
+        except ImageError:
+            return example.sample(symbol_px, None, None)
 
     def _shown(self, example: Example) -> list[int]:
         """The id of the token that each symbol looks like, IGNORE if it is none."""
@@ -229,13 +265,17 @@ class DrawnExamples(Dataset):
 
 @dataclass(frozen=True)
 class TrainingSample:
-    """One example, drawn: its picture, its token ids, the id of the token that each of its symbols
-    looks like (IGNORE if none), and for each token the symbol that it writes (or NO_SYMBOL)."""
+    """One example, drawn.
+
+    sample: its picture. token_ids. symbols_shown: the id of the token that each of its symbols
+    looks like, IGNORE if none. aligned: for each token the symbol that it writes, or NO_SYMBOL.
+    places: (n_tokens, 2), where each token stands, as latexocr.places tells it."""
 
     sample: Sample
     token_ids: list[int]
     symbols_shown: list[int]
     aligned: list[int]
+    places: np.ndarray
 
 
 def collate(samples: Sequence[TrainingSample]) -> Batch:
@@ -248,9 +288,11 @@ def collate(samples: Sequence[TrainingSample]) -> Batch:
     token_symbols = torch.full((len(samples), longest), NO_SYMBOL)
     cells = torch.full((len(samples), n_cells), IGNORE)
     cell_symbols = torch.full((len(samples), n_cells), NO_SYMBOL)
+    places = torch.full((len(samples), longest, 2), NOWHERE[0])
     for i, s in enumerate(samples):
         n = len(s.token_ids)
         tokens[i, :n] = labels[i, :n] = torch.tensor(s.token_ids)
+        places[i, :n] = torch.from_numpy(s.places)
         if s.sample.marks is not None:
             owner = symbols_of_cells(s.sample.marks, len(s.symbols_shown), grid)
             shown = np.append(s.symbols_shown, IGNORE)  # the last one is for NO_SYMBOL, -1
@@ -265,7 +307,18 @@ def collate(samples: Sequence[TrainingSample]) -> Batch:
         cells,
         cell_symbols,
         token_symbols[:, 1:],
+        places[:, :-1],
     )
+
+
+def symbol_middles(marks: np.ndarray, n_symbols: int) -> list[tuple[float, float] | None]:
+    """Row and column of the middle of each symbol's ink, in cells; None for one without ink."""
+    x, y, symbol = marks.T
+    of_symbol = symbol >= 0
+    symbol = symbol[of_symbol].astype(int)
+    n_marks = np.bincount(symbol, minlength=n_symbols)
+    sums = [np.bincount(symbol, v[of_symbol] / STRIDE, minlength=n_symbols) for v in (y, x)]
+    return [(sums[0][k] / n, sums[1][k] / n) if n else None for k, n in enumerate(n_marks.tolist())]
 
 
 def symbols_of_cells(marks: np.ndarray, n_symbols: int, grid: tuple[int, int]) -> np.ndarray:
@@ -300,9 +353,14 @@ def align_symbols(token_ids: Sequence[int], symbol_ids: Sequence[int]) -> list[i
 
 
 def make_loader(
-    dataset: DrawnExamples, batches: PlannedBatches, n_workers: int
-) -> DataLoader[Batch]:
-    """Loader that draws ahead of the training step in n_workers processes of their own."""
+    dataset: Dataset,
+    collate: Callable[[list], TensorBatch],
+    batches: PlannedBatches,
+    n_workers: int,
+) -> DataLoader[TensorBatch]:
+    """Loader that draws ahead of the training step in n_workers processes of their own.
+
+    Args: dataset, of samples by Draw, and collate, which makes a batch of them."""
     return DataLoader(
         dataset,
         batch_sampler=batches,
