@@ -7,11 +7,10 @@ Other weights:   LATEXOCR_MODEL=FOLDER_OR_USER/REPO python app.py
 
 import argparse
 import os
-import re
 from collections.abc import Callable
 from functools import cache, partial
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 os.environ.setdefault("GRADIO_ANALYTICS_ENABLED", "False")  # read when gradio is imported
 
@@ -19,18 +18,18 @@ import gradio as gr
 from gradio.components.image_editor import EditorData
 from PIL import Image
 
+from app_desk import Work
+from app_document import Document
+from app_pages import Inbox, Picks, Reader, Tools, connect, page_view
+from app_panel import Panel, Written, choose, edit, formulas, note, panel, show
+from app_uploads import FIRST_PAGES
 from latexocr.errors import ImageError, ModelError
 from latexocr.pipeline import LatexOCR, page_as_json, reading_as_json
-from latexocr.recognizer import Reading
 
 DRAW_HINT = "Write an equation on the paper. It is read after every stroke."
-UPLOAD_HINT = "Add a picture of one equation: a photo, a scan or a screenshot."
-SURE, LIKELY = 0.9, 0.6  # from which confidence on a reading is called so
 
 MAX_UNREAD_DRAWINGS = 100  # Gradio would keep them for good
 FILES_LAST_S = 3600  # drawings and uploads are deleted after an hour, and when the app stops
-
-MATH = [{"left": "$$", "right": "$$", "display": True}]  # Gradio's default differs by release
 
 FONTS = ["system-ui", "-apple-system", "Segoe UI", "Roboto", "Helvetica Neue", "sans-serif"]
 MONO_FONTS = ["ui-monospace", "Menlo", "Consolas", "Liberation Mono", "monospace"]
@@ -58,60 +57,14 @@ def get_ocr() -> LatexOCR:
     return LatexOCR(os.environ.get("LATEXOCR_MODEL"))
 
 
-# ---- what a result panel shows -----------------------------------------------------------------
-
-
-class Panel(NamedTuple):
-    """The widgets that show a reading, or their new values."""
-
-    formula: Any
-    confidence: Any
-    source: Any
-    written: Any  # what we last wrote into source, to know a person's edits from our own
-    choices: Any
-
-
-def answer(picture: Image.Image | str | None, hint: str) -> Panel:
-    """What to show for a picture; the hint if there is none."""
+def answer(picture: Image.Image | None) -> Panel:
+    """What to show for a drawing; the hint if there is none."""
     if picture is None:
-        return note(hint)
+        return note(DRAW_HINT)
     try:
         return show(get_ocr().read(picture))
     except ImageError as error:
-        return note(f"This picture cannot be read: {error}")
-
-
-def show(reading: Reading) -> Panel:
-    """The reading; if there are others, all of them to choose from, the likeliest first."""
-    choices = [[typeset(latex)] for latex, _ in [(reading.latex, 0), *reading.alternatives]]
-    return Panel(
-        formula=typeset(reading.latex),
-        confidence=badge(*judge(reading.confidence)),
-        source=reading.latex,
-        written=reading.latex,
-        choices=gr.update(samples=choices, visible=len(choices) > 1),
-    )
-
-
-def note(text: str) -> Panel:
-    """A panel without a reading, that says why."""
-    return Panel(text, confidence="", source="", written="", choices=gr.update(visible=False))
-
-
-def judge(confidence: float) -> tuple[str, str]:
-    """A word for a confidence from 0 to 1, and the text to show."""
-    word = "sure" if confidence >= SURE else "likely" if confidence >= LIKELY else "doubtful"
-    return word, f"{word} · {confidence:.0%}"
-
-
-def badge(kind: str, text: str) -> str:
-    return f'<span class="badge {kind}">{text}</span>'
-
-
-def typeset(latex: str) -> str:
-    """Markdown that shows a formula. A bare dollar sign would end it."""
-    formula = re.sub(r"(?<!\\)\$", "", latex).strip()
-    return f"$$\n{formula}\n$$" if formula else ""
+        return note(f"This drawing cannot be read: {error}")
 
 
 # ---- events ------------------------------------------------------------------------------------
@@ -125,26 +78,7 @@ def read_drawing(pad: gr.Sketchpad, drawing: dict[str, Any] | None) -> Panel:
     while len(pad.blob_storage) > MAX_UNREAD_DRAWINGS:  # those that a newer stroke has overtaken
         pad.blob_storage.pop(next(iter(pad.blob_storage)), None)
     has_ink = layers and layers[0].getchannel("A").getbbox()
-    return answer(layers[0] if has_ink else None, DRAW_HINT)
-
-
-def read_upload(file: dict[str, Any] | None) -> Panel:
-    """Read an uploaded file, as Gradio stored it: undecoded, since imaging.py checks it first."""
-    return answer(file and file["path"], UPLOAD_HINT)
-
-
-def edit(latex: str, written: str) -> tuple[Any, Any]:
-    """Show what a person typed, pasted or deleted; what we wrote is shown already."""
-    if latex == written:
-        return gr.skip(), gr.skip()
-    return typeset(latex), badge("edited", "edited")
-
-
-def choose(choice: list[str]) -> Panel:
-    """Take one of the readings instead of the first."""
-    (formula,) = choice
-    latex = formula.removeprefix("$$\n").removesuffix("\n$$")
-    return Panel(formula, badge("edited", "chosen"), latex, written=latex, choices=gr.skip())
+    return answer(layers[0] if has_ink else None)
 
 
 def read(image: dict[str, Any] | None) -> dict[str, Any]:
@@ -177,26 +111,21 @@ def build() -> gr.Blocks:
     with gr.Blocks(title="LaTeX OCR", delete_cache=(FILES_LAST_S, FILES_LAST_S)) as demo:
         gr.Markdown("# LaTeX OCR\nWrite an equation by hand, get its LaTeX.", elem_id="title")
         with gr.Tab("Draw"):
-            # Two papers, of which app.css shows the one that fits the screen.
-            pads = [pad("wide", width=900, height=320), pad("tall", width=320, height=300)]
-            drawn = panel(DRAW_HINT)
+            draw_tab()
         with gr.Tab("Upload"):
-            picture = gr.Image(
-                show_label=False,
-                type="filepath",
-                image_mode=None,
-                sources=["upload", "clipboard", "webcam"],
-                buttons=[],
-                height=320,
-                elem_id="picture",
-            )
-            uploaded = panel(UPLOAD_HINT)
-        for paper in pads:
-            on_stroke(paper, drawn)
-        on_picture(picture, read_upload, uploaded, preprocess=False)
+            upload_tab()
         add_endpoints(read, read_page)
         demo.load(js=PICK_UP_PEN)
     return demo
+
+
+def draw_tab() -> None:
+    # Two papers, of which app.css shows the one that fits the screen.
+    pads = [pad("wide", width=900, height=320), pad("tall", width=320, height=300)]
+    drawn, picks = panel(DRAW_HINT, gr.State(Written()))
+    correct(drawn, picks)
+    for paper in pads:
+        on_stroke(paper, drawn)
 
 
 def pad(shape: str, width: int, height: int) -> gr.Sketchpad:
@@ -217,38 +146,18 @@ def pad(shape: str, width: int, height: int) -> gr.Sketchpad:
     )
 
 
-def panel(hint: str) -> Panel:
-    """Formula, confidence, source and choices, with the events among themselves."""
-    with gr.Row(equal_height=True):
-        with gr.Column(scale=3, elem_classes="result"):
-            formula = gr.Markdown(hint, latex_delimiters=MATH, elem_classes="formula")
-            confidence = gr.HTML(elem_classes="confidence")
-        with gr.Column(scale=2):
-            source = gr.Textbox(
-                label="LaTeX",
-                placeholder="The source appears here. You can edit it.",
-                lines=3,
-                max_lines=8,
-                interactive=True,
-                buttons=["copy"],
-                elem_classes="source",
-            )
-            choices = gr.Dataset(
-                label="Readings, the likeliest first",
-                components=[gr.Markdown(render=False, latex_delimiters=MATH)],
-                samples=[],
-                layout="gallery",
-                visible=False,
-                elem_classes="choices",
-            )
-    widgets = Panel(formula, confidence, source, gr.State(""), choices)
+def correct(shown: Panel, picks: gr.HTML) -> None:
+    """Let a person edit the source, or choose another reading."""
     quiet = {"show_progress": "hidden", "api_visibility": "private"}
     # Not `input`: Gradio only sends it for pressed keys, not for pasting or deleting.
-    source.change(
-        edit, [source, widgets.written], [formula, confidence], trigger_mode="always_last", **quiet
+    shown.source.change(
+        edit,
+        [shown.source, shown.written],
+        [shown.formula, shown.confidence, shown.written],
+        trigger_mode="always_last",
+        **quiet,
     )
-    choices.click(choose, choices, list(widgets), **quiet)
-    return widgets
+    picks.pick(choose, shown.written, list(shown), **quiet)
 
 
 def on_stroke(pad: gr.Sketchpad, shown: Panel) -> None:
@@ -258,24 +167,102 @@ def on_stroke(pad: gr.Sketchpad, shown: Panel) -> None:
     The pad is no input of the function itself: Gradio would upload it at each step of the call."""
     drawing = gr.JSON(visible=False)
     pad.change(None, pad, drawing, js="(drawing) => drawing", api_visibility="private")
-    on_picture(drawing, partial(read_drawing, pad), shown)
-
-
-def on_picture(picture: Any, read: Callable, shown: Panel, **options: Any) -> None:
-    """Read a picture whenever it changes, so that the newest wins.
-
-    A page has one call under way (always_last): changes meanwhile lead to one more call, with the
-    newest picture. So no answer can come after that to a newer picture."""
-    picture.change(
-        read,
-        picture,
+    # One call is under way (always_last): changes meanwhile lead to one more call, with the newest
+    # drawing. So no answer can come after that to a newer drawing.
+    drawing.change(
+        partial(read_drawing, pad),
+        drawing,
         list(shown),
         trigger_mode="always_last",
         concurrency_id="model",
         show_progress="hidden",
         api_visibility="private",
-        **options,
     )
+
+
+def upload_tab() -> None:
+    """Where pages are handed in, and where they are worked on afterwards, in the same place."""
+    with gr.Column(elem_classes="inbox") as box:
+        inbox = upload_inbox()
+        trouble = gr.HTML(elem_classes="trouble")
+    with gr.Column(visible=False, elem_classes="desk") as desk:
+        with gr.Row(elem_classes="head"):
+            status = gr.HTML(elem_classes="status")
+            again = gr.Button("Start again", size="sm", scale=0, min_width=110)
+        with gr.Row(elem_classes="sides"):
+            with gr.Column(scale=5, min_width=320):
+                view = page_view()
+            with gr.Column(scale=4, min_width=320):
+                with gr.Column(elem_classes="detail"):
+                    crop = gr.HTML(elem_classes="crop")
+                    shown, choices = panel("", gr.Number(0, visible=False, precision=0))
+                    with gr.Row(elem_classes="buttons"):
+                        remove = gr.Button("Delete this equation", size="sm", elem_id="remove")
+                        back = gr.Button("Bring back", size="sm", visible=False)
+                with gr.Column(visible=False, elem_classes="all") as several:
+                    listed, listing = formulas("Equations of this page", "listing")
+                    tools = upload_tools()
+    work = Work(
+        document=gr.State(Document()),
+        inbox=box,
+        picture=inbox.picture,
+        desk=desk,
+        trouble=trouble,
+        status=status,
+        view=view,
+        crop=crop,
+        remove=remove,
+        bring_back=back,
+        several=several,
+        listing=listing,
+        texts=gr.JSON(visible=False),
+        **shown._asdict(),
+    )
+    connect(Reader(lambda: get_ocr()), inbox, work, Picks(choices, listed), tools, again)
+
+
+def upload_inbox() -> Inbox:
+    with gr.Row(equal_height=True):
+        picture = gr.Image(
+            label="A picture of an equation or a page",
+            type="filepath",
+            image_mode=None,
+            sources=["upload", "clipboard", "webcam"],
+            buttons=[],
+            height=340,
+            scale=3,
+            min_width=320,
+            elem_id="picture",
+        )
+        with gr.Column(scale=2, min_width=320):
+            files = gr.File(
+                label="A PDF, or several pictures",
+                file_count="multiple",
+                file_types=["image", ".pdf"],
+                height=230,
+                elem_id="files",
+            )
+            wanted = gr.Textbox(
+                label="Pages of a PDF",
+                placeholder=f"1-3, 5 (without this, the first {FIRST_PAGES})",
+                elem_id="wanted",
+            )
+    return Inbox(picture, files, wanted)
+
+
+def upload_tools() -> Tools:
+    """Buttons for all equations of all pages."""
+    gr.HTML('<p class="label">All equations: copy, download</p>')
+    with gr.Row(elem_classes="buttons"):
+        copies = {
+            kind: gr.Button(label, size="sm", elem_id=f"copy_{kind}")
+            for kind, label in (("blocks", "$$ … $$"), ("align", "align"))
+        }
+        saves = {
+            kind: gr.Button(label, size="sm", elem_id=f"save_{kind}")
+            for kind, label in (("tex", ".tex"), ("md", ".md"), ("json", "JSON"))
+        }
+    return Tools(copies, saves)
 
 
 def add_endpoints(*functions: Callable) -> None:

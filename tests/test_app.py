@@ -2,6 +2,7 @@
 
 import io
 from pathlib import Path
+from types import SimpleNamespace
 
 import gradio as gr
 import pytest
@@ -11,6 +12,7 @@ from gradio_client.exceptions import AppError
 from PIL import Image, ImageOps
 
 import app
+import app_panel
 from latexocr.pipeline import LatexOCR
 from latexocr.recognizer import Reading
 from tests.conftest import draw
@@ -46,10 +48,12 @@ def test_importing_the_app_loads_no_weights_and_sends_nothing_home():
         pytest.param(" \n", "", id="only space"),
         pytest.param("$x$", "$$\nx\n$$", id="dollars would end the formula"),
         pytest.param(r"\$5", "$$\n\\$5\n$$", id="an escaped dollar is a symbol"),
+        pytest.param("i<j", "$$\ni< j\n$$", id="no HTML tag"),
+        pytest.param("a&lt", "$$\na& lt\n$$", id="no HTML entity"),
     ],
 )
 def test_typeset(latex, shown):
-    assert app.typeset(latex) == shown
+    assert app_panel.typeset(latex) == shown
 
 
 @pytest.mark.parametrize(
@@ -62,31 +66,36 @@ def test_typeset(latex, shown):
     ],
 )
 def test_judge(confidence, shown):
-    assert app.judge(confidence) == shown
+    assert app_panel.judge(confidence) == shown
 
 
 def test_all_readings_can_be_chosen_and_the_first_again():
-    panel = app.show(Reading("a", 0.5, [("b", 0.3), (r"\frac{c}{d}", 0.1)]))
-    choices = panel.choices["samples"]
-    assert [app.choose(choice).source for choice in choices] == ["a", "b", r"\frac{c}{d}"]
-    assert panel.formula == choices[0][0]
+    panel = app_panel.show(Reading("a", 0.5, [("b", 0.3), (r"\frac{c}{d}", 0.1)]))
+    assert panel.choices.count('class="entry"') == 3
+    for index, latex in enumerate(["a", "b", r"\frac{c}{d}"]):
+        chosen = app_panel.choose(panel.written, SimpleNamespace(index=index))
+        assert (chosen.source, chosen.written.latex) == (latex, latex)
+        assert chosen.formula in panel.choices
+    assert app_panel.choose(panel.written, SimpleNamespace(index=3)).source == gr.skip()
 
 
 def test_a_lone_reading_offers_no_choice():
-    assert app.show(Reading("a", 0.5)).choices["visible"] is False
+    assert app_panel.show(Reading("a", 0.5)).choices == ""
 
 
 def test_only_a_persons_edits_change_what_is_shown():
-    assert app.edit("x", written="x") == (gr.skip(), gr.skip())
-    formula, confidence = app.edit("y", written="x")
-    assert formula == app.typeset("y")
+    written = app_panel.Written("x")
+    assert app_panel.edit("x", written) == (gr.skip(), gr.skip(), gr.skip())
+    formula, confidence, written = app_panel.edit("y", written)
+    assert formula == app_panel.typeset("y")
     assert "edited" in confidence
+    formula, _, _ = app_panel.edit("x", written)  # back to what it was
+    assert formula == app_panel.typeset("x")
 
 
-def test_an_empty_pad_and_an_empty_upload_are_no_errors():
+def test_an_empty_pad_is_no_error():
     pad = app.pad("wide", width=90, height=30)
     assert app.read_drawing(pad, {"id": "sent without ink"}).formula == app.DRAW_HINT
-    assert app.read_upload(None).formula == app.UPLOAD_HINT
 
 
 def test_a_note_without_a_drawing_changes_nothing():
@@ -108,13 +117,6 @@ def test_a_drawing_is_read_and_overtaken_ones_are_forgotten(ocr):
     panel = app.read_drawing(pad, {"id": str(newest)})
     assert panel.source == app.get_ocr().read(ink).latex
     assert len(pad.blob_storage) == app.MAX_UNREAD_DRAWINGS
-
-
-def test_a_bad_upload_is_explained_in_place(tmp_path, ocr):
-    (tmp_path / "a.png").write_text("this is text")
-    panel = app.read_upload({"path": str(tmp_path / "a.png")})
-    assert "cannot be read" in panel.formula
-    assert panel.source == ""
 
 
 def test_only_the_two_endpoints_are_public(client):

@@ -3,6 +3,7 @@
 CHROMIUM=/path/to/chromium python -m pytest tests/test_browser.py
 """
 
+import json
 import os
 import re
 import shutil
@@ -20,6 +21,7 @@ from playwright.sync_api import Browser, Locator, Page, expect, sync_playwright
 
 import app
 from latexocr import hub
+from tests.test_app_pages import page_of
 
 ROOT = Path(__file__).parents[1]
 CHROMIUM = os.environ.get("CHROMIUM") or next(
@@ -149,7 +151,7 @@ def test_clearing_and_undoing_are_read_like_strokes(browser, counting_url):
 def test_readings_can_be_chosen_and_edited(browser, counting_url):
     pad = Pad(browser.new_page(), counting_url)
     pad.dash(0)
-    pad.page.locator(".choices button").nth(1).click()
+    pad.page.locator(".choices .entry").nth(1).click()
     expect(pad.source).to_have_value("y_{1}")
     expect(pad.formula.locator("annotation")).to_have_text("y_{1}")
     expect(pad.confidence).to_have_text("chosen")
@@ -172,20 +174,192 @@ def test_a_phone_has_a_paper_that_fits(browser, counting_url):
     phone.close()
 
 
-def test_an_upload_is_read_and_a_bad_one_explained(browser, counting_url, write_picture, tmp_path):
-    page = browser.new_page()
-    Pad(page, counting_url)
-    page.get_by_role("tab", name="Upload").click()
-    picture = page.locator("#picture input[type=file]")
-    picture.set_input_files(write_picture("a.png", "lll"))
-    source = page.locator(".source textarea").nth(1)
-    expect(source).to_have_value("x_{3}")
-    page.locator("#picture .icon-button-wrapper button").click()
-    expect(source).to_have_value("")
+class Desk:
+    """The Upload tab, where pages are handed in and corrected."""
+
+    def __init__(self, page: Page, url: str) -> None:
+        page.set_default_timeout(TIMEOUT_S * 1000)
+        expect.set_options(timeout=TIMEOUT_S * 1000)
+        page.goto(url)
+        page.get_by_role("tab", name="Upload").click()
+        self.page = page
+        self.boxes = page.locator(".page-view .box")
+        self.selected = page.locator(".page-view .box.selected")
+        self.entries = page.locator(".listing .entry")
+        self.source = page.locator(".desk .source textarea")
+        self.formula = page.locator(".desk .block.formula")
+        self.confidence = page.locator(".desk .block.confidence")
+        self.status = page.locator(".block.status")
+
+    def hand_in(self, *paths: Path, by: str = "files") -> None:
+        self.page.locator(f"#{by} input[type=file]").first.set_input_files(paths)
+
+    def point(self, x: float, y: float) -> tuple[float, float]:
+        """Where a point of the page, in shares of its sides, is on the screen."""
+        box = self.page.locator(".sheet > svg").bounding_box()
+        return box["x"] + x * box["width"], box["y"] + y * box["height"]
+
+    def drag(self, start: tuple[float, float], end: tuple[float, float]) -> None:
+        self.page.mouse.move(*self.point(*start))
+        self.page.mouse.down()
+        self.page.mouse.move(*self.point(*end), steps=5)
+        self.page.mouse.up()
+
+    def save(self, kind: str) -> str:
+        with self.page.expect_download() as download:
+            self.page.locator(f"#save_{kind}").click()
+        assert download.value.suggested_filename == f"equations.{kind}"
+        return Path(download.value.path()).read_text()
+
+
+@pytest.fixture
+def drawn_page(tmp_path: Path) -> Path:
+    """A page of three equations: of one stroke, of two, of three."""
+    page_of("l", "ll", "lll").save(tmp_path / "page.png")
+    return tmp_path / "page.png"
+
+
+def test_equations_of_a_page_are_shown_and_corrected(browser, counting_url, drawn_page):
+    desk = Desk(browser.new_page(), counting_url)
+    desk.hand_in(drawn_page, by="picture")
+    expect(desk.status).to_contain_text(re.compile(r"equation \d of 3"))
+    expect(desk.boxes).to_have_count(3)
+    expect(desk.boxes.nth(2)).to_have_class(re.compile("doubtful"))
+    expect(desk.boxes.locator("text")).to_have_text(["1", "2", "3?"])
+    expect(desk.entries.locator("annotation")).to_have_text(["x_{1}", "x_{2}", "x_{3}"])
+    expect(desk.source).to_have_value("x_{1}")
+
+    desk.boxes.nth(1).locator(".area").click()
+    expect(desk.source).to_have_value("x_{2}")
+    expect(desk.confidence).to_have_text("likely · 70%")
+    expect(desk.page.locator(".crop img")).to_be_visible()
+    desk.source.fill("a<b")
+    expect(desk.formula.locator("annotation")).to_have_text("a< b")
+    expect(desk.entries.locator("annotation")).to_have_text(["x_{1}", "a< b", "x_{3}"])
+    desk.entries.nth(2).click()
+    expect(desk.source).to_have_value("x_{3}")
+    expect(desk.selected.locator("text")).to_have_text("3?")
+    desk.page.locator(".desk .choices .entry").nth(1).click()
+    expect(desk.source).to_have_value("y_{3}")
+    expect(desk.confidence).to_have_text("chosen")
+    desk.boxes.nth(1).locator(".area").click()  # what was edited is still there
+    expect(desk.source).to_have_value("a<b")
+    expect(desk.confidence).to_have_text("edited")
+
+    desk.page.keyboard.press("Delete")
+    expect(desk.boxes).to_have_count(2)
+    expect(desk.source).to_have_value("y_{3}")
+    desk.page.get_by_role("button", name="Bring back").click()
+    expect(desk.boxes).to_have_count(3)
+    expect(desk.source).to_have_value("a<b")
+    desk.page.locator("#remove").click()
+    expect(desk.boxes).to_have_count(2)
+
+    assert desk.save("md") == "$$\nx_1\n$$\n\n$$\ny_3\n$$\n"
+    assert "y_3" in desk.save("tex")
+    (saved,) = json.loads(desk.save("json"))
+    assert [equation["latex"] for equation in saved["equations"]] == ["x_{1}", "y_{3}"]
+    desk.page.context.grant_permissions(["clipboard-read", "clipboard-write"])
+    desk.page.locator("#copy_align").click()
+    expect(desk.page.locator("#copy_align")).to_have_class(re.compile("done"))
+    copied = desk.page.evaluate("navigator.clipboard.readText()")
+    assert copied == "\\begin{align}\n  x_1 \\\\\n  y_3\n\\end{align}"
+    desk.page.close()
+
+
+def test_an_equation_that_is_missing_can_be_marked(browser, counting_url, drawn_page):
+    desk = Desk(browser.new_page(), counting_url)
+    desk.hand_in(drawn_page, by="picture")
+    expect(desk.entries).to_have_count(3)
+    desk.boxes.nth(1).locator(".area").click()
+    desk.page.keyboard.press("Delete")
+    expect(desk.entries).to_have_count(2)
+    desk.drag((0.02, 0.36), (0.98, 0.64))
+    expect(desk.entries.locator("annotation")).to_have_text(["x_{1}", "x_{2}", "x_{3}"])
+    expect(desk.source).to_have_value("x_{2}")
+    expect(desk.selected.locator("text")).to_have_text("2")
+    desk.drag((0.9, 0.01), (0.99, 0.1))
+    expect(desk.status).to_contain_text("nothing can be read there")
+    expect(desk.page.locator(".rubber")).to_have_count(0)
+    expect(desk.boxes).to_have_count(3)
+    desk.page.close()
+
+
+def test_a_phone_marks_with_two_taps(browser, counting_url, drawn_page):
+    screen = {"width": 390, "height": 844}
+    phone = browser.new_context(viewport=screen, has_touch=True, is_mobile=True)
+    desk = Desk(phone.new_page(), counting_url)
+    desk.hand_in(drawn_page, by="picture")
+    expect(desk.entries).to_have_count(3)
+    desk.entries.nth(1).tap()
+    expect(desk.source).to_have_value("x_{2}")
+    desk.page.locator("#remove").tap()
+    expect(desk.entries).to_have_count(2)
+    desk.page.locator(".sheet").scroll_into_view_if_needed()
+    desk.page.touchscreen.tap(*desk.point(0.02, 0.36))
+    expect(desk.page.locator(".rubber")).to_have_count(1)
+    desk.page.touchscreen.tap(*desk.point(0.98, 0.64))
+    expect(desk.entries.locator("annotation")).to_have_text(["x_{1}", "x_{2}", "x_{3}"])
+    assert desk.page.evaluate("document.documentElement.scrollWidth") <= screen["width"]
+    phone.close()
+
+
+def test_pages_of_a_pdf_are_switched_and_keep_their_edits(browser, counting_url, tmp_path):
+    pages = [page_of("l", "ll"), page_of("lll", "l")]
+    pages[0].save(tmp_path / "a.pdf", save_all=True, append_images=pages[1:], resolution=200)
     (tmp_path / "bad.png").write_text("this is text")
-    picture.set_input_files(tmp_path / "bad.png")
-    expect(page.locator(".formula").nth(1)).to_contain_text("cannot be read")
-    page.close()
+    desk = Desk(browser.new_page(), counting_url)
+    desk.hand_in(tmp_path / "bad.png", tmp_path / "a.pdf")
+    expect(desk.status).to_contain_text(re.compile("page [23] of 3"))
+    expect(desk.page.locator(".page-view nav")).to_have_text(re.compile("Page 1 of 2"))
+    desk.source.fill("a")  # while the second page is being read
+    expect(desk.entries.locator("annotation")).to_have_text(["a", "x_{2}"])
+    expect(desk.status).to_contain_text("a.pdf, page 1 · 2 equations")
+    expect(desk.status).to_contain_text("bad.png: expected a picture")
+    desk.page.get_by_role("button", name="Next page").click()
+    expect(desk.entries.locator("annotation")).to_have_text(["x_{3}", "x_{1}"])
+    expect(desk.source).to_have_value("x_{3}")
+    desk.page.get_by_role("button", name="Previous page").click()
+    expect(desk.source).to_have_value("a")
+    desk.page.get_by_role("button", name="Start again").click()
+    expect(desk.page.locator("#wanted")).to_be_visible()
+    desk.page.locator("#wanted input, #wanted textarea").fill("2")
+    desk.hand_in(tmp_path / "a.pdf")
+    expect(desk.status).to_contain_text("a.pdf, page 2 · 2 equations")
+    desk.page.close()
+
+
+def test_starting_again_ends_the_reading_and_nobody_else_sees_it(
+    browser, counting_url, drawn_page, tmp_path
+):
+    desk = Desk(browser.new_page(), counting_url)
+    other = Desk(browser.new_context().new_page(), counting_url)
+    desk.hand_in(*[drawn_page] * 9)
+    expect(desk.status).to_contain_text(re.compile(r"page \d of 9"))
+    expect(other.page.locator("#wanted")).to_be_visible()
+    other.page.context.close()
+    desk.page.get_by_role("button", name="Start again").click()
+    expect(desk.page.locator("#wanted")).to_be_visible()
+    page_of("ll", "l").save(tmp_path / "other.png")
+    desk.hand_in(tmp_path / "other.png")
+    expect(desk.status).to_contain_text("other.png · 2 equations")
+    desk.page.wait_for_timeout(3000)  # nothing of the first pages comes after
+    expect(desk.entries.locator("annotation")).to_have_text(["x_{2}", "x_{1}"])
+    desk.page.close()
+
+
+def test_one_equation_is_simply_shown_and_a_bad_file_explained(
+    browser, counting_url, write_picture, tmp_path
+):
+    (tmp_path / "bad.png").write_text("this is text")
+    desk = Desk(browser.new_page(), counting_url)
+    desk.hand_in(tmp_path / "bad.png", by="picture")
+    expect(desk.page.locator(".block.trouble")).to_contain_text("bad.png: expected a picture")
+    desk.hand_in(write_picture("a.png", "lll"), by="files")
+    expect(desk.source).to_have_value("x_{3}")
+    expect(desk.formula.locator("annotation")).to_have_text("x_{3}")
+    expect(desk.page.locator(".block.listing")).not_to_be_visible()
+    desk.page.close()
 
 
 def test_the_model_reads_drawings_and_nothing_leaves_this_machine(browser, model_folder):
