@@ -29,6 +29,14 @@ from torchvision.ops import FeaturePyramidNetwork, MultiScaleRoIAlign
 N_CLASSES = 2  # background, expression
 IGNORED_SHARE = 0.5  # of a candidate that lies in a region to be ignored
 STRIDES = (8, 16, 32)
+# With fewer channels the backward pass of a 1x1 convolution of stride 2, channels last, writes
+# where it must not: oneDNN in torch 2.14 on CPUs with AVX-512.
+MIN_WIDTH = 16
+MAX_SIZE = 4096  # of any length or number in a config
+SIZES = (
+    *("widths", "blocks", "anchor_heights", "pyramid", "head"),
+    *("roi_height", "roi_width", "long_side"),
+)
 
 Losses = dict[str, Tensor]
 Found = dict[str, Tensor]
@@ -62,8 +70,28 @@ class DetectorConfig:
                 "expected 5 widths, 4 blocks and 6 anchor_heights, "
                 f"got {self.widths}, {self.blocks} and {self.anchor_heights}"
             )
+        if min(self.widths) < MIN_WIDTH:
+            raise ValueError(f"widths must be at least {MIN_WIDTH} channels, got {self.widths}")
         if self.long_side < 64:
             raise ValueError(f"long_side must be at least 64, got {self.long_side}")
+        self._check_sizes()
+
+    def _check_sizes(self) -> None:
+        """A config comes with weights from anywhere: it must not ask for gigabytes."""
+        for name in SIZES:
+            value = getattr(self, name)
+            sizes = value if isinstance(value, tuple) else (value,)
+            if not all(isinstance(size, int) and 1 <= size <= MAX_SIZE for size in sizes):
+                raise ValueError(
+                    f"{name}: expected whole numbers from 1 to {MAX_SIZE}, got {value}"
+                )
+        if not self.anchor_ratios or not all(0 < ratio < MAX_SIZE for ratio in self.anchor_ratios):
+            raise ValueError(f"expected anchor_ratios above 0, got {self.anchor_ratios}")
+        if not (0 <= self.score_min <= 1 and 0 < self.overlap_max <= 1):
+            raise ValueError(
+                "score_min and overlap_max must be from 0 to 1, "
+                f"got {self.score_min} and {self.overlap_max}"
+            )
 
     @property
     def n_channels(self) -> int:

@@ -120,7 +120,9 @@ class Detector:
             pixels = cv2.copyMakeBorder(pixels, 0, missing[0], 0, missing[1], cv2.BORDER_REPLICATE)
         (found,) = self.model([as_tensor(pixels).to(self.device)])
         limits = torch.tensor([width, height, width, height], dtype=torch.float32)
-        return torch.minimum(found["boxes"].float().cpu(), limits), found["scores"].float().cpu()
+        boxes = torch.minimum(found["boxes"].float().cpu(), limits)
+        is_on_page = (boxes[:, 2:] > boxes[:, :2]).all(dim=1)  # others lie in the padding
+        return boxes[is_on_page], found["scores"].float().cpu()[is_on_page]
 
 
 def _read_config(path: Path) -> DetectorConfig:

@@ -42,7 +42,7 @@ from trainer.data.page.printed import read_formulas
 from trainer.data.pages import PageConfig, PageGenerator
 from trainer.data.strokes import rng_for
 from trainer.detection_metrics import PageResult, best_threshold, score_pages
-from trainer.loop import Loop, LoopConfig, learning_rate, make_accelerator
+from trainer.loop import Loop, LoopConfig, learning_rate, make_accelerator, read_log
 
 logger = logging.getLogger(__name__)
 
@@ -74,7 +74,15 @@ class DetectConfig:
         if self.data is None and not self.formulas:
             raise ValueError("expected --data, ink, or --formulas, text files; got neither")
         if not 1 <= self.batch_size <= self.pages_per_epoch:
-            raise ValueError("expected 1 <= batch_size <= pages_per_epoch")
+            raise ValueError(
+                "expected 1 <= batch_size <= pages_per_epoch, "
+                f"got {self.batch_size} and {self.pages_per_epoch}"
+            )
+        if self.n_workers < 0 or self.select_pages < 0:
+            raise ValueError(
+                "n_workers and select_pages must be 0 or more, "
+                f"got {self.n_workers} and {self.select_pages}"
+            )
 
 
 # --- Pages as batches --------------------------------------------------------------------------
@@ -240,7 +248,8 @@ def make_evaluation(
         generator = make_generator(config.select, config.select_formulas, config.pages)
     pages = TrainingPages(generator, config)
     fixed = [pages[SELECT_EPOCH, i] for i in range(config.select_pages)]
-    best = 0.0
+    # A run that goes on must not overwrite better weights of before.
+    best = max((row["f1"] for row in read_log(run_dir, "select")), default=0.0)
 
     def evaluate(model: DetectionObjective) -> dict[str, float]:
         nonlocal best

@@ -95,7 +95,8 @@ def best_threshold(pages: Sequence[PageResult], min_iou: float = 0.5) -> tuple[f
     order = np.argsort(-scores, kind="stable")
     right = np.cumsum(verdicts[order] == 1)
     found = np.cumsum(verdicts[order] >= 0)
-    f1 = 2 * right / np.maximum(found + n_true, 1)
+    total = found + n_true
+    f1 = np.where(total > 0, 2 * right / np.maximum(total, 1), 1.0)  # as DetectionScore has it
     # Among equal scores only the last place is a possible cut.
     is_last = np.append(np.diff(scores[order]) < 0, True)
     best = int(np.where(is_last, f1, -1).argmax())

@@ -12,12 +12,14 @@ from typing import Any
 import numpy as np
 
 from latexocr.detector import Detection, Detector
+from latexocr.errors import DataError
 from latexocr.page_boxes import find_equations
 from latexocr.pipeline import LatexOCR, Page
 from trainer.data.page_sets import PageExample
 from trainer.detection_metrics import PageResult, iou, score_pages
 from trainer.metrics import bootstrap_interval, percent, token_edits
 
+MAX_BOXES = 200  # of a page that count for mAP
 ANY_SCORE = 0.05  # from which boxes count for mAP, which weighs them by their score
 
 
@@ -55,11 +57,15 @@ def _result(found: Sequence[Detection], page: PageExample) -> PageResult:
 def mean_average_precision(pages: Sequence[PageResult]) -> dict[str, float]:
     """COCO's mAP over intersections from 0.5 to 0.95, and at 0.5 and 0.75, in percent.
 
-    Regions to be ignored are COCO's crowds. Source: Lin et al. 2014, arXiv:1405.0312."""
+    Regions to be ignored are COCO's crowds. 0 where there is nothing to find.
+    Source: Lin et al. 2014, arXiv:1405.0312."""
     import torch
     from torchmetrics.detection import MeanAveragePrecision
 
-    metric = MeanAveragePrecision(max_detection_thresholds=[1, 10, 200])
+    if not sum(len(page.truth) for page in pages):
+        return {"map": 0.0, "map_50": 0.0, "map_75": 0.0}
+    limits = [1, 10, MAX_BOXES]
+    metric = MeanAveragePrecision(max_detection_thresholds=limits, extended_summary=True)
     for page in pages:
         truth = np.concatenate([page.truth, page.ignore])
         metric.update(
@@ -74,13 +80,18 @@ def mean_average_precision(pages: Sequence[PageResult]) -> dict[str, float]:
                 "iscrowd": torch.tensor([0] * len(page.truth) + [1] * len(page.ignore)),
             }],
         )  # fmt: skip
-    figures = metric.compute()
-    return {name: 100 * float(figures[name]) for name in ("map", "map_50", "map_75")}
+    # Not the summary: for `map`, COCO's code insists on a limit of 100 boxes, or says -1.
+    precision = metric.compute()["precision"][:, :, 0, 0, -1]  # (10 overlaps, 101 recalls)
+    average = 100 * precision.mean(dim=1)
+    figures = {"map": average.mean(), "map_50": average[0], "map_75": average[5]}
+    return {name: float(value) for name, value in figures.items()}
 
 
 def measure_pages(ocr: LatexOCR, pages: Sequence[PageExample]) -> dict[str, Any]:
     """Page score: percent of the true lines that are both found (intersection over union of 0.5)
-    and read exactly. Lines whose truth is unknown do not count."""
+    and read exactly. Lines whose truth is unknown do not count.
+
+    Raises: DataError if there is no line with a truth."""
     hits: list[bool] = []
     n_found = 0
     start = time.perf_counter()
@@ -89,11 +100,13 @@ def measure_pages(ocr: LatexOCR, pages: Sequence[PageExample]) -> dict[str, Any]
         n_found += sum(found for found, _ in outcome)
         hits += [exact for _, exact in outcome]
     seconds = time.perf_counter() - start
+    if not hits:
+        raise DataError("expected pages with transcribed equations to measure with, got none")
     right = np.array(hits)
     return {
         "pages": len(pages),
         "lines": len(hits),
-        "found": round(100 * n_found / max(1, len(hits)), 2),
+        "found": round(100 * n_found / len(hits), 2),
         "page_score": percent(right),
         "ci95": bootstrap_interval(right),
         "seconds_per_page": round(seconds / len(pages), 3),

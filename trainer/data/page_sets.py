@@ -15,7 +15,9 @@ import hashlib
 import io
 import json
 import tarfile
-from collections.abc import Callable, Sequence
+import zlib
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -30,7 +32,7 @@ from latexocr.pictures import load_picture
 from trainer.data.crohme import read_inks
 from trainer.data.examples import PictureExample
 from trainer.data.page.printed import read_formulas
-from trainer.data.pages import PRESETS, PageGenerator
+from trainer.data.pages import PRESETS, PageConfig, PageGenerator
 from trainer.data.strokes import rng_for
 
 
@@ -63,10 +65,15 @@ def load_pages(
     if "pictures" in content:
         if not pictures:
             raise DataError(f"{data}: expected --pictures, the folder or archive they lie in")
-        return _annotated(content["pictures"], _picture_files(Path(pictures)))
-    if not ink and not formulas:
-        raise DataError(f"{data}: expected --ink or --formulas to generate the pages from")
-    return _generated(content, ink, formulas)
+        pages = _annotated(data, content["pictures"], _picture_files(Path(pictures)))
+    else:
+        seed, n_pages, config = _manifest(data, content)
+        if not ink and not formulas:
+            raise DataError(f"{data}: expected --ink or --formulas to generate the pages from")
+        pages = _generated(seed, n_pages, config, ink, formulas)
+    if not pages:
+        raise DataError(f"{data}: expected at least one page, got none")
+    return pages
 
 
 def load_lines(data: Path, pictures: str) -> list[PictureExample]:
@@ -75,12 +82,13 @@ def load_lines(data: Path, pictures: str) -> list[PictureExample]:
 
     Raises: as load_pages."""
     content, files = _read_json(data), _picture_files(Path(pictures))
-    lines = [
-        PictureExample(entry["name"], entry["latex"], _checked(entry, files))
-        for entry in content.get("lines", [])
-        if entry["latex"] is not None
-    ]
-    for page in _annotated(content.get("pictures", []), files):
+    with _annotations(data):
+        lines = [
+            PictureExample(entry["name"], entry["latex"], _checked(entry, files))
+            for entry in content.get("lines", [])
+            if entry["latex"] is not None
+        ]
+    for page in _annotated(data, content.get("pictures", []), files):
         picture = page.picture()
         for i, (box, latex) in enumerate(zip(page.boxes.tolist(), page.latex, strict=True)):
             if latex is not None:
@@ -97,17 +105,29 @@ def _read_json(path: Path) -> dict[str, Any]:
         raise DataError(f"{path}: expected annotations or a manifest, got {error}") from error
 
 
-def _annotated(entries: Sequence[dict[str, Any]], files: dict[str, bytes]) -> list[PageExample]:
-    return [
-        PageExample(
-            entry["name"],
-            partial(load_picture, _checked(entry, files)),
-            _boxes([equation["box"] for equation in entry["equations"]]),
-            _boxes(entry.get("ignore", [])),
-            [equation["latex"] for equation in entry["equations"]],
-        )
-        for entry in entries
-    ]
+@contextmanager
+def _annotations(path: Path) -> Iterator[None]:
+    """Names the file where an entry lacks something, or has something else in its place."""
+    try:
+        yield
+    except (KeyError, TypeError, AttributeError) as error:
+        raise DataError(f"{path}: expected annotated pictures, got {error!r}") from error
+
+
+def _annotated(
+    path: Path, entries: Sequence[dict[str, Any]], files: dict[str, bytes]
+) -> list[PageExample]:
+    with _annotations(path):
+        return [
+            PageExample(
+                entry["name"],
+                partial(load_picture, _checked(entry, files)),
+                _boxes([equation["box"] for equation in entry["equations"]]),
+                _boxes(entry.get("ignore", [])),
+                [equation["latex"] for equation in entry["equations"]],
+            )
+            for entry in entries
+        ]
 
 
 def _checked(entry: dict[str, Any], files: dict[str, bytes]) -> bytes:
@@ -128,23 +148,37 @@ def _picture_files(where: Path) -> dict[str, bytes]:
             return {p.name: p.read_bytes() for p in where.rglob("*") if p.is_file()}
         with tarfile.open(where) as archive:
             return {Path(m.name).name: archive.extractfile(m).read() for m in archive if m.isfile()}
-    except (OSError, tarfile.TarError) as error:
+    except (OSError, EOFError, zlib.error, tarfile.TarError) as error:  # broken, or cut off
         raise DataError(f"{where}: expected a folder or .tar.gz of pictures: {error}") from error
 
 
+def _manifest(path: Path, content: dict[str, Any]) -> tuple[int, int, PageConfig]:
+    """Seed, number of pages and what they look like."""
+    try:
+        return int(content["seed"]), int(content["n_pages"]), PRESETS[content["preset"]]
+    except (KeyError, TypeError, ValueError) as error:
+        known = ", ".join(PRESETS)
+        raise DataError(
+            f"{path}: expected pictures, or seed, n_pages and a preset ({known}), got {error!r}"
+        ) from error
+
+
 def _generated(
-    manifest: dict[str, Any], ink: str | None, formulas: Sequence[str]
+    seed: int, n_pages: int, config: PageConfig, ink: str | None, formulas: Sequence[str]
 ) -> list[PageExample]:
     inks = list(read_inks(Path(ink))) if ink else []
     printed = [latex for source in formulas for latex in read_formulas(source)]
-    generator = PageGenerator(inks, printed, PRESETS[manifest["preset"]])
+    generator = PageGenerator(inks, printed, config)
     pages: list[PageExample] = []
-    for index in range(manifest["n_pages"]):
-        page = generator.page(rng_for(manifest["seed"], 0, index))
+    for index in range(n_pages):
+        page = generator.page(rng_for(seed, 0, index))
         picture = partial(Image.fromarray, page.image)
         pages.append(PageExample(f"page {index}", picture, page.boxes, page.ignore, page.latex))
     return pages
 
 
 def _boxes(boxes: Sequence[Sequence[float]]) -> np.ndarray:
+    for box in boxes:
+        if len(box) != 4 or not (box[0] < box[2] and box[1] < box[3]):
+            raise DataError(f"expected boxes x0, y0, x1, y1 with x0 < x1 and y0 < y1, got {box}")
     return np.array(boxes, dtype=np.float64).reshape(-1, 4)

@@ -34,6 +34,11 @@ from trainer.data.strokes import Ink, rng_for
 
 MIN_SEEN = 0.6  # an expression of which less is in the picture is to be ignored
 MIN_BOX_PX = 3.0
+MAX_SIDE_PX = 10_000
+SHARES = (
+    *("printed", "photo", "slip", "board", "prose"),
+    *("extras", "grain", "light", "wear", "scattered"),
+)
 
 
 @dataclass(frozen=True)
@@ -58,13 +63,19 @@ class PageConfig:
     font_folders: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
-        if not 64 <= self.long_side_min <= self.long_side_max:
+        if not 64 <= self.long_side_min <= self.long_side_max <= MAX_SIDE_PX:
             raise ValueError(
-                "expected 64 <= long_side_min <= long_side_max, "
+                f"expected 64 <= long_side_min <= long_side_max <= {MAX_SIDE_PX}, "
                 f"got {self.long_side_min} and {self.long_side_max}"
             )
-        if not 2 <= self.rows_min <= self.rows_max or self.max_equations < 1:
-            raise ValueError("expected 2 <= rows_min <= rows_max and max_equations of 1 or more")
+        if not 2 <= self.rows_min <= self.rows_max < 1000 or self.max_equations < 1:
+            raise ValueError(
+                "expected 2 <= rows_min <= rows_max < 1000 and max_equations of 1 or more, "
+                f"got {self.rows_min}, {self.rows_max} and {self.max_equations}"
+            )
+        for name in SHARES:
+            if not 0 <= getattr(self, name) <= 1:
+                raise ValueError(f"{name} must be from 0 to 1, got {getattr(self, name)}")
 
 
 PRESETS = {
@@ -126,7 +137,7 @@ class PageGenerator:
         """A new page; the same for the same state of rng."""
         plan = self.plan(rng)
         image = self._photograph(plan, rng)
-        boxes, ignore, latex = _annotate(plan)
+        boxes, ignore, latex = annotate(plan)
         return PageSample(image, boxes, ignore, latex)
 
     def plan(self, rng: np.random.Generator) -> PagePlan:
@@ -230,12 +241,7 @@ class PageGenerator:
 
     def _photograph(self, plan: PagePlan, rng: np.random.Generator) -> np.ndarray:
         config, sheet, view = self.config, plan.sheet, plan.view
-        canvas = Canvas(view.height, view.width)
-        scale = _page_scale(plan)
-        draw_ruling(canvas, sheet, view, scale)
-        for item in plan.items:
-            canvas.draw(item.drawing.mapped(view.apply), scaled_pen(item.pen, scale))
-        ink = canvas.pixels()
+        ink = draw_ink(plan)
         if rng.random() < 0.3 and config.wear > 0:
             ink = _rough(rng, ink)
         image = background(rng, sheet, view)
@@ -250,6 +256,17 @@ class PageGenerator:
         return expose(rng, image, config.wear) if config.wear else image
 
 
+def draw_ink(plan: PagePlan) -> np.ndarray:
+    """What is printed and written on a page as its picture shows it: (H, W, 3) uint8, 255 = all
+    light passes."""
+    canvas = Canvas(plan.view.height, plan.view.width)
+    scale = _page_scale(plan)
+    draw_ruling(canvas, plan.sheet, plan.view, scale)
+    for item in plan.items:
+        canvas.draw(item.drawing.mapped(plan.view.apply), scaled_pen(item.pen, scale))
+    return canvas.pixels()
+
+
 def scaled_pen(pen: Pen, scale: float) -> Pen:
     """A pen of the page as it is seen in the picture."""
     return replace(pen, width=pen.width * scale)
@@ -259,7 +276,7 @@ def _page_scale(plan: PagePlan) -> float:
     return plan.view.scale_at(plan.sheet.width / 2, plan.sheet.height / 2)
 
 
-def _annotate(plan: PagePlan) -> tuple[np.ndarray, np.ndarray, list[str | None]]:
+def annotate(plan: PagePlan) -> tuple[np.ndarray, np.ndarray, list[str | None]]:
     """Boxes, ignored boxes and LaTeX, in pixels of the picture and within it."""
     boxes: list[np.ndarray] = []
     ignore: list[np.ndarray] = []
@@ -270,10 +287,10 @@ def _annotate(plan: PagePlan) -> tuple[np.ndarray, np.ndarray, list[str | None]]
         if item.kind is Kind.OTHER:
             continue
         moved = item.drawing.mapped(plan.view.apply)
-        seen, share = _within(moved, limits)
-        if seen is None:
+        share = _share_within(moved, limits)
+        if share == 0:
             continue
-        box = ink_box(seen, scaled_pen(item.pen, scale))
+        box = ink_box(moved, scaled_pen(item.pen, scale), limits if share < 1 else None)
         box = np.concatenate([np.maximum(box[:2], 0), np.minimum(box[2:], limits)])
         if (box[2:] - box[:2]).max() < MIN_BOX_PX or (box[2:] <= box[:2]).any():
             continue
@@ -285,17 +302,10 @@ def _annotate(plan: PagePlan) -> tuple[np.ndarray, np.ndarray, list[str | None]]
     return _stacked(boxes), _stacked(ignore), latex
 
 
-def _within(drawing: Drawing, limits: np.ndarray) -> tuple[Drawing | None, float]:
-    """The points that are in the picture, None if there are none, and their share of all."""
-    parts = [*drawing.strokes, *drawing.outlines]
-    inside = [((part >= -0.5) & (part < limits - 0.5)).all(axis=1) for part in parts]
-    share = float(np.concatenate(inside).mean())
-    if share in (0.0, 1.0):
-        return (drawing if share else None), share
-    kept = [part[keep] for part, keep in zip(parts, inside, strict=True)]
-    n = len(drawing.strokes)
-    strokes = tuple(part for part in kept[:n] if len(part))
-    return Drawing(strokes, tuple(part for part in kept[n:] if len(part))), share
+def _share_within(drawing: Drawing, limits: np.ndarray) -> float:
+    """The share of the drawing's points that are in the picture."""
+    points = np.concatenate([*drawing.strokes, *drawing.outlines])
+    return float(((points >= -0.5) & (points < limits - 0.5)).all(axis=1).mean())
 
 
 def _stacked(boxes: list[np.ndarray]) -> np.ndarray:

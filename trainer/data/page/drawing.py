@@ -155,10 +155,37 @@ def _fixed(points: np.ndarray) -> np.ndarray:
     return np.round(np.clip(fine, -20_000, 20_000) * (1 << _SHIFT)).astype(np.int32)
 
 
-def ink_box(drawing: Drawing, pen: Pen) -> np.ndarray:
-    """x0, y0, x1, y1 of what the drawing inks, (4,) float32, pixel edges, ends excluded."""
-    half = 0.0
-    if drawing.strokes:
-        half = line_thickness(pen.width) / OVERSIZE / 2
-    low, high = drawing.bounds
-    return np.concatenate([low - half + 0.5, high + half + 0.5]).astype(np.float32)
+def ink_box(drawing: Drawing, pen: Pen, limits: np.ndarray | None = None) -> np.ndarray:
+    """x0, y0, x1, y1 of what the drawing inks, (4,) float32, pixel edges, ends excluded.
+
+    Args: limits, width and height of a picture that cuts the drawing off; None if it is whole."""
+    half = line_thickness(pen.width) / OVERSIZE / 2 if drawing.strokes else 0.0
+    if limits is None:
+        low, high = drawing.bounds
+        return np.concatenate([low - half + 0.5, high + half + 0.5]).astype(np.float32)
+    low, high = bounds_within(drawing, -0.5 - half, limits - 0.5 + half)
+    box = np.concatenate([low - half + 0.5, high + half + 0.5])
+    return np.clip(box, 0, np.tile(limits, 2)).astype(np.float32)
+
+
+def bounds_within(
+    drawing: Drawing, low: np.ndarray | float, high: np.ndarray | float
+) -> tuple[np.ndarray, np.ndarray]:
+    """Lowest and highest (x, y) of the lines' parts between low and high; some must be there.
+
+    Lines are cut where they cross, as a long bar may have no point near the picture's edge.
+    Source: Liang and Barsky 1984, doi:10.1145/357332.357333."""
+    closed = [np.concatenate([outline, outline[:1]]) for outline in drawing.outlines]
+    ways = [*drawing.strokes, *closed]
+    start = np.concatenate([way[:-1] if len(way) > 1 else way for way in ways])
+    step = np.concatenate([np.diff(way, axis=0) if len(way) > 1 else 0 * way for way in ways])
+    is_inside = (start >= low) & (start <= high)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        crossings = np.stack([(low - start) / step, (high - start) / step])  # (2, S, 2)
+    enter = np.where(step == 0, np.where(is_inside, 0.0, 2.0), crossings.min(axis=0))
+    leave = np.where(step == 0, np.where(is_inside, 1.0, -1.0), crossings.max(axis=0))
+    first = enter.max(axis=1).clip(0)[:, None]
+    last = leave.min(axis=1).clip(max=1)[:, None]
+    is_seen = (first <= last)[:, 0]
+    points = np.concatenate([(start + first * step)[is_seen], (start + last * step)[is_seen]])
+    return points.min(axis=0), points.max(axis=0)
