@@ -200,7 +200,8 @@ def sample(
         n_strokes = trail.stroke[-1] + 1
         shades = 255 * (1 - augment.fade * rng.random() * rng.random(n_strokes))
     raster, points, zoom = _draw(trail.points, trail.stroke, pen, symbol_px * scale, shades)
-    if rng is not None and len(ink.symbols) > _FEW_SYMBOLS:
+    wears = augment.rule > 0 or augment.neighbours > 0
+    if rng is not None and wears and len(ink.symbols) > _FEW_SYMBOLS:
         raster, lowered = _leave_remnants(raster, rng, pen * zoom, augment)
         points[:, 1] += lowered
     if rng is not None and rng.random() < augment.blur:
