@@ -251,7 +251,7 @@ def test_examples_draw_marks_on_their_ink(writer):
 @pytest.mark.parametrize("latex", FORMULAS)
 def test_the_expected_shape_is_about_right(writer, latex):
     example = WrittenExample("f", canonical(latex), writer)
-    shapes = [example.sample(20.0, rng_for(i, 0, 0), InkAugment()).pixels.shape for i in range(9)]
+    shapes = [example.sample(20.0, rng_for(i, 0, 0), InkAugment()).pixels.shape for i in range(60)]
     ratio = np.median(shapes, axis=0) / example.expected_shape(20.0)
     assert (ratio > 0.5).all() and (ratio < 2.0).all()
 
