@@ -138,7 +138,7 @@ def _read_config(path: Path) -> DetectorConfig:
 
 def as_tensor(pixels: np.ndarray) -> Tensor:
     """(H, W) or (H, W, 3) uint8 -> (C, H, W) float32 from 0 to 1."""
-    tensor = torch.from_numpy(np.ascontiguousarray(pixels)).float().div_(255)
+    tensor = torch.tensor(pixels).float().div_(255)  # a copy: PIL lends its pixels to read
     return tensor[None] if tensor.ndim == 2 else tensor.permute(2, 0, 1)
 
 
