@@ -19,8 +19,9 @@ from latexocr.hub import resolve
 from latexocr.imaging import prepare
 from latexocr.page_boxes import Box, crop, find_equations, quarter_turn, turned_back
 from latexocr.pictures import Source, load_picture
+from latexocr.quantized import load_recognizer
 from latexocr.reading_order import reading_order
-from latexocr.recognizer import Reading, Recognizer
+from latexocr.recognizer import Reading
 
 READ_TOGETHER = 8  # equations of a page, between two reports of progress
 SAMPLE = 4  # equations by which is judged whether a page stands upright
@@ -64,7 +65,7 @@ class LatexOCR:
         """Args: source as in hub.resolve; device as torch names it, a GPU by default if there is
         one.
         Raises: ModelError if the weights cannot be loaded."""
-        self.recognizer = Recognizer.from_pretrained(resolve(source, "recognizer"), device)
+        self.recognizer = load_recognizer(resolve(source, "recognizer"), device)
         self.detector = _detector(source, device)
 
     def read(self, image: Source, n_alternatives: int = 3) -> Reading:

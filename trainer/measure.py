@@ -25,6 +25,7 @@ import torch
 from latexocr.detector import Detector
 from latexocr.hub import resolve
 from latexocr.pipeline import LatexOCR
+from latexocr.quantized import load_recognizer
 from latexocr.recognizer import Decoded, Recognizer
 from trainer.data.examples import PARTS, Example, load_examples
 from trainer.data.page_sets import load_lines, load_pages
@@ -136,7 +137,7 @@ def _recognizer_figures(arguments: argparse.Namespace) -> dict[str, Any]:
         examples = load_examples(
             arguments.data, arguments.labels, arguments.part, limit=arguments.limit
         )
-    recognizer = Recognizer.from_pretrained(resolve(arguments.model, "recognizer"))
+    recognizer = load_recognizer(resolve(arguments.model, "recognizer"))
     figures, readings = measure_recognizer(recognizer, examples, arguments.beams, arguments.timed)
     if arguments.readings:
         write_readings(arguments.readings, examples, readings)

@@ -1,0 +1,202 @@
+"""Recognisers with fewer bits, as trainer/quantize.py writes them.
+
+    recognizer = load_recognizer("folder")     # quantised or not, it reads all the same
+
+A quantised folder says in quantization.json how to run it:
+
+    bf16        config, tokenizer and safetensors, with bfloat16 where most of the work is
+    onnx-int8   config, tokenizer and two ONNX graphs (needs `pip install latexocr[onnx]`)
+"""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal, get_args
+
+import torch
+from torch import Tensor, nn
+from transformers import PreTrainedTokenizerFast, VisionEncoderDecoderConfig
+from transformers.cache_utils import DynamicCache, EncoderDecoderCache
+from transformers.modeling_outputs import Seq2SeqLMOutput
+
+from latexocr.errors import ModelError
+from latexocr.modeling import COARSE_STRIDE, STRIDE, InkEncoderOutput, RecognizerModel
+from latexocr.recognizer import Recognizer
+
+if TYPE_CHECKING:
+    from onnxruntime import InferenceSession
+
+Method = Literal["bf16", "onnx-int8"]
+METHODS: tuple[Method, ...] = get_args(Method)
+
+QUANTIZATION_FILE = "quantization.json"
+ENCODER_FILE, STEP_FILE = "encoder.onnx", "step.onnx"
+
+
+def load_recognizer(folder: str | Path, device: str | None = None) -> Recognizer:
+    """The recogniser of a folder, quantised or not; of a Hub repository, only if it is not.
+
+    Args: device as torch names it; ONNX graphs run on the CPU whatever it says.
+    Raises: ModelError if there is none, or what runs it is not installed."""
+    method = quantization_of(folder)
+    if method == "onnx-int8":
+        return Recognizer(OnnxModel(Path(folder)), _tokenizer(folder), "cpu")
+    recognizer = Recognizer.from_pretrained(folder, device)
+    if method == "bf16":
+        run_in_bfloat16(recognizer.model)
+    return recognizer
+
+
+def quantization_of(folder: str | Path) -> Method | None:
+    """How a folder's weights are quantised; None if they are not.
+
+    Raises: ModelError if this is no way that we know."""
+    path = Path(folder) / QUANTIZATION_FILE
+    if not path.is_file():
+        return None
+    try:
+        method = json.loads(path.read_text(encoding="utf-8"))["method"]
+    except (ValueError, KeyError, TypeError) as error:
+        raise ModelError(f'{path}: expected {{"method": ...}}, got {error!r}') from error
+    if method not in METHODS:
+        raise ModelError(f"{path}: expected a method out of {', '.join(METHODS)}, got {method!r}")
+    return method
+
+
+def write_quantization(folder: Path, method: Method) -> None:
+    (folder / QUANTIZATION_FILE).write_text(json.dumps({"method": method}) + "\n", "utf-8")
+
+
+def _tokenizer(folder: str | Path) -> PreTrainedTokenizerFast:
+    try:
+        return PreTrainedTokenizerFast.from_pretrained(folder)
+    except (OSError, ValueError) as error:
+        raise ModelError(f"{folder}: expected a recogniser's tokenizer, got {error}") from error
+
+
+# --- bfloat16 ----------------------------------------------------------------------------------
+
+
+def to_bfloat16(model: RecognizerModel) -> None:
+    """Round the weights that most of the work is done with; norms keep theirs."""
+    for module in model.modules():
+        if isinstance(module, nn.Linear | nn.Conv2d):
+            module.to(torch.bfloat16)
+
+
+def run_in_bfloat16(model: RecognizerModel) -> None:
+    """Round the weights, and multiply in bfloat16 from now on."""
+    to_bfloat16(model)
+    autocast = torch.autocast(model.device.type, torch.bfloat16)
+    # Decoding calls the two by themselves.
+    model.forward = autocast(model.forward)
+    model.encoder.forward = autocast(model.encoder.forward)
+
+
+# --- ONNX --------------------------------------------------------------------------------------
+
+
+class OnnxModel(nn.Module):
+    """Two ONNX graphs (see trainer/onnx_graphs.py) behind the face of a RecognizerModel, as far as
+    decoding looks at it."""
+
+    def __init__(self, folder: Path) -> None:
+        """Raises: ModelError if the graphs are missing or ONNX Runtime is."""
+        super().__init__()
+        if not (folder / "config.json").is_file():
+            raise ModelError(f"{folder}: expected a recogniser's folder, got one without config")
+        self.config = VisionEncoderDecoderConfig.from_pretrained(folder)
+        self.device = torch.device("cpu")
+        self.encoder = OnnxEncoder(open_session(folder / ENCODER_FILE))
+        self.step = open_session(folder / STEP_FILE)
+        self.outputs = [output.name for output in self.step.get_outputs()]
+
+    def forward(
+        self,
+        encoder_outputs: InkEncoderOutput,
+        decoder_input_ids: Tensor,
+        places: Tensor,
+        past_key_values: EncoderDecoderCache,
+        **_: object,
+    ) -> Seq2SeqLMOutput:
+        """As RecognizerModel.forward, of one token a row: decoder_input_ids (R, 1), places
+        (R, 1, 2). Only attentions of the guided layers are returned."""
+        own, cross = past_key_values.self_attention_cache, past_key_values.cross_attention_cache
+        memory, mask = encoder_outputs.last_hidden_state, encoder_outputs.attention_mask
+        if not cross.layers:
+            self._fill(cross, memory)
+        feed = {"tokens": decoder_input_ids[:, 0], "places": places[:, 0], "cells": mask}
+        for i, layer in enumerate(cross.layers):
+            nothing = layer.keys[:, :, :0]
+            past = own.layers[i] if i < len(own.layers) else None
+            feed |= {
+                f"keys_{i}": past.keys if past else nothing,
+                f"values_{i}": past.values if past else nothing,
+                f"cross_keys_{i}": layer.keys,
+                f"cross_values_{i}": layer.values,
+            }
+        out = self._run(feed)
+        for i in range(len(cross.layers)):
+            own.update(out[f"new_keys_{i}"], out[f"new_values_{i}"], i)
+        attentions = tuple(value for name, value in out.items() if name.startswith("attention"))
+        return Seq2SeqLMOutput(logits=out["logits"][:, None], cross_attentions=attentions)
+
+    def _fill(self, cross: DynamicCache, memory: Tensor) -> None:
+        """Keys and values of all cells for each layer, (R, heads, N, C / heads), out of memory
+        (R, N, 2 * layers * C)."""
+        decoder = self.config.decoder
+        n_layers, heads = decoder.decoder_layers, decoder.decoder_attention_heads
+        parts = memory.unflatten(2, (2 * n_layers, heads, -1)).permute(2, 0, 3, 1, 4).contiguous()
+        for i in range(n_layers):
+            cross.update(parts[2 * i], parts[2 * i + 1], i)
+
+    def _run(self, feed: dict[str, Tensor]) -> dict[str, Tensor]:
+        arrays = {name: value.contiguous().numpy() for name, value in feed.items()}
+        found = self.step.run(self.outputs, arrays)
+        return {k: torch.from_numpy(v) for k, v in zip(self.outputs, found, strict=True)}
+
+
+class OnnxEncoder:
+    """The encoder's graph. It takes pictures one by one: then none is padded, and no cell has to
+    be hidden from the others."""
+
+    def __init__(self, session: InferenceSession) -> None:
+        self.session = session
+
+    def __call__(self, pixel_values: Tensor, picture_sizes: Tensor) -> InkEncoderOutput:
+        """As InkEncoder.forward, but what it returns as last_hidden_state (B, N, 2 * layers * C)
+        are the keys and values of the decoder's layers; attention_mask is never None."""
+        b, _, height, width = pixel_values.shape
+        rows, columns = height // STRIDE, width // STRIDE
+        memory, mask = None, torch.zeros(b, rows, columns, dtype=torch.bool)
+        for i, (h, w) in enumerate((-(-picture_sizes // COARSE_STRIDE)).tolist()):
+            own = pixel_values[i : i + 1, :, : h * COARSE_STRIDE, : w * COARSE_STRIDE]
+            (found,) = self.session.run(None, {"pixel_values": own.contiguous().numpy()})
+            if memory is None:
+                memory = torch.zeros(b, rows, columns, found.shape[3])
+            memory[i, : found.shape[1], : found.shape[2]] = torch.from_numpy(found[0])
+            mask[i, : found.shape[1], : found.shape[2]] = True
+        return InkEncoderOutput(memory.flatten(1, 2), mask.flatten(1))
+
+
+def open_session(path: Path) -> InferenceSession:
+    """An ONNX graph, ready to run with torch's number of threads.
+
+    Raises: ModelError if it cannot be loaded."""
+    try:
+        import onnxruntime
+    except ImportError as error:
+        raise ModelError(
+            f"{path.parent}: expected ONNX Runtime to be installed for this model; "
+            f"`pip install latexocr[onnx]` brings it ({error})"
+        ) from error
+    options: Any = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = torch.get_num_threads()
+    options.inter_op_num_threads = 1
+    # Threads that wait in a loop for the next graph would take the cores from torch's.
+    options.add_session_config_entry("session.intra_op.allow_spinning", "0")
+    try:
+        return onnxruntime.InferenceSession(path, options, providers=["CPUExecutionProvider"])
+    except Exception as error:  # the runtime raises kinds of its own, with Exception as their base
+        raise ModelError(f"{path}: expected an ONNX graph, got {error}") from error

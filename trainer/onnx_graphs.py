@@ -1,0 +1,288 @@
+"""A recogniser as two ONNX graphs, with weights and most of the work in eight bits.
+
+    write_graphs(model, folder)                     # float32
+    quantize_graphs(source, target, pictures)       # int8; the pictures tell ranges of values
+
+encoder.onnx takes one picture to the keys and values that the decoder's layers look at, step.onnx
+one token to the next, with those of all tokens before it. latexocr/quantized.py runs them.
+"""
+
+import copy
+import logging
+import warnings
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+from torch.nn.utils.fusion import fuse_conv_bn_eval
+from transformers.models.trocr.modeling_trocr import TrOCRAttention
+
+from latexocr.decoding import GUIDED_LAYERS
+from latexocr.modeling import COARSE_STRIDE, STRIDE, Downsample, RecognizerModel, ResidualBlock
+from latexocr.quantized import ENCODER_FILE, STEP_FILE
+from latexocr.recognizer import stack_pictures
+
+# Longest sides and sequences that the exporter may reckon with; none of them is checked later.
+MAX_STRIDES, MAX_ROWS, MAX_CELLS = 4096, 65_536, 4_194_304
+BLOCK_SIZE = 128  # weights of a row that share a scale
+INT8_PRODUCTS = 4  # the runtime's number for multiplying in int8 rather than in float
+
+
+class EncoderGraph(nn.Module):
+    """The encoder, and the projections of its cells for the decoder's layers."""
+
+    def __init__(self, model: RecognizerModel) -> None:
+        super().__init__()
+        self.encoder = model.encoder
+        looks = [layer.encoder_attn for layer in model.decoder.model.decoder.layers]
+        linears = [linear for look in looks for linear in (look.k_proj, look.v_proj)]
+        weight = torch.cat([linear.weight for linear in linears])
+        # One product of matrices in place of two for each layer.
+        self.project = nn.Linear(weight.shape[1], weight.shape[0])
+        self.project.weight = nn.Parameter(weight.detach())
+        self.project.bias = nn.Parameter(torch.cat([linear.bias for linear in linears]).detach())
+
+    def forward(self, pixel_values: Tensor) -> Tensor:
+        """(1, 1, H, W) -> (1, H/8, W/8, 2 * layers * C)."""
+        rows, columns = (side // STRIDE for side in pixel_values.shape[2:])
+        cells = self.encoder(pixel_values).last_hidden_state
+        return self.project(cells).unflatten(1, (rows, columns))
+
+
+class StepGraph(nn.Module):
+    """The decoder, of one token for each of R rows.
+
+    Its layers are spelled out: keys and values come and go as plain tensors, one pair for each
+    layer, with no cache object and no branches."""
+
+    def __init__(self, model: RecognizerModel) -> None:
+        super().__init__()
+        self.model = model
+
+    def forward(
+        self,
+        tokens: Tensor,
+        places: Tensor,
+        cells: Tensor,
+        keys: list[Tensor],
+        values: list[Tensor],
+        cross_keys: list[Tensor],
+        cross_values: list[Tensor],
+    ) -> tuple[Tensor, list[Tensor], list[Tensor], list[Tensor]]:
+        """Args: tokens (R,) int64; places (R, 2); cells (R, N) bool, True where a picture has them;
+            for each layer keys and values (R, heads, T, C / heads) of the T tokens before, and
+            cross_keys and cross_values (R, heads, N, C / heads) of the cells.
+        Returns: logits (R, V); keys and values of this token, (R, heads, 1, C / heads) for each
+            layer; attention (R, heads, 1, N) of the guided layers."""
+        decoder = self.model.decoder.model.decoder
+        x = self.model._embedded(tokens[:, None], places[:, None])  # (R, 1, C)
+        x = x + decoder.embed_positions(tokens[:, None], past_key_values_length=keys[0].shape[2])
+        x = decoder.layernorm_embedding(x)
+        hidden = torch.where(cells, 0.0, -1e9)[:, None, None]  # (R, 1, 1, N)
+        new_keys, new_values, attentions = [], [], []
+        for i, layer in enumerate(decoder.layers):
+            own = layer.self_attn
+            new_keys.append(split(own.k_proj(x), own))
+            new_values.append(split(own.v_proj(x), own))
+            past = torch.cat([keys[i], new_keys[i]], 2), torch.cat([values[i], new_values[i]], 2)
+            mixed, _ = attend(own, x, *past)
+            x = layer.self_attn_layer_norm(x + mixed)
+            mixed, weights = attend(layer.encoder_attn, x, cross_keys[i], cross_values[i], hidden)
+            attentions.append(weights)
+            x = layer.encoder_attn_layer_norm(x + mixed)
+            x = layer.final_layer_norm(x + layer.fc2(layer.activation_fn(layer.fc1(x))))
+        logits = self.model.decoder.output_projection(x)[:, 0]
+        return logits, new_keys, new_values, attentions[-GUIDED_LAYERS:]
+
+
+def split(x: Tensor, attention: TrOCRAttention) -> Tensor:
+    """(R, T, C) -> (R, heads, T, C / heads)."""
+    return x.unflatten(2, (attention.num_heads, attention.head_dim)).transpose(1, 2)
+
+
+def attend(
+    attention: TrOCRAttention, x: Tensor, keys: Tensor, values: Tensor, hidden: Tensor | None = None
+) -> tuple[Tensor, Tensor]:
+    """What x (R, 1, C) takes from where it looks, (R, 1, C), and where, (R, heads, 1, N)."""
+    scores = split(attention.q_proj(x) * attention.scaling, attention) @ keys.transpose(2, 3)
+    weights = (scores if hidden is None else scores + hidden).softmax(dim=-1)
+    return attention.out_proj((weights @ values).transpose(1, 2).flatten(2)), weights
+
+
+# --- Writing -----------------------------------------------------------------------------------
+
+
+def write_graphs(model: RecognizerModel, folder: Path) -> None:
+    """Both graphs in float32. Needs onnx and onnxscript."""
+    model = folded(model)
+    _write_encoder(EncoderGraph(model).eval(), folder / ENCODER_FILE)
+    _write_step(StepGraph(model).eval(), model, folder / STEP_FILE)
+
+
+def folded(model: RecognizerModel) -> RecognizerModel:
+    """A copy on the CPU whose convolutions do the work of the norms behind them."""
+    model = copy.deepcopy(model).cpu().float().eval()
+    for module in model.modules():
+        pairs = ()
+        if isinstance(module, Downsample):
+            pairs = (("conv", "norm"),)
+        elif isinstance(module, ResidualBlock):
+            pairs = (("conv1", "norm1"), ("conv2", "norm2"))
+        for conv, norm in pairs:
+            setattr(module, conv, fuse_conv_bn_eval(getattr(module, conv), getattr(module, norm)))
+            setattr(module, norm, nn.Identity())
+    return model
+
+
+def _write_encoder(graph: EncoderGraph, path: Path) -> None:
+    rows, columns = (torch.export.Dim(name, min=1, max=MAX_STRIDES) for name in ("rows", "columns"))
+    sides = {2: COARSE_STRIDE * rows, 3: COARSE_STRIDE * columns}
+    _export(graph, (torch.rand(1, 1, 48, 96),), path, ["pixel_values"], ["memory"], (sides,))
+
+
+def _write_step(graph: StepGraph, model: RecognizerModel, path: Path) -> None:
+    decoder = model.config.decoder
+    n_layers, heads = decoder.decoder_layers, decoder.decoder_attention_heads
+    width = decoder.hidden_size // heads
+    # Lengths differ and no tensor comes twice: equal ones would be taken for the same input.
+    past, cross = (
+        [[torch.rand(2, heads, length, width) for _ in range(n_layers)] for _ in range(2)]
+        for length in (3, 5)
+    )
+    first = torch.tensor([5, 7]), torch.rand(2, 2), torch.ones(2, 5, dtype=torch.bool)
+    r = torch.export.Dim("n_rows", min=1, max=MAX_ROWS)
+    t = torch.export.Dim("n_before", min=0, max=decoder.max_position_embeddings - 1)
+    n = torch.export.Dim("n_cells", min=1, max=MAX_CELLS)
+    shapes = [{0: r, 2: t}] * n_layers, [{0: r, 2: n}] * n_layers
+    layers = range(n_layers)
+    groups = ("keys", "values", "cross_keys", "cross_values")
+    n_guided = min(GUIDED_LAYERS, n_layers)
+    _export(
+        graph,
+        (*first, *past, *cross),
+        path,
+        ["tokens", "places", "cells", *(f"{group}_{i}" for group in groups for i in layers)],
+        [
+            "logits",
+            *(f"{group}_{i}" for group in ("new_keys", "new_values") for i in layers),
+            *(f"attention_{i}" for i in range(n_guided)),
+        ],
+        ({0: r}, {0: r}, {0: r, 1: n}, shapes[0], shapes[0], shapes[1], shapes[1]),
+    )
+
+
+def _export(
+    graph: nn.Module,
+    example: tuple,
+    path: Path,
+    inputs: list[str],
+    outputs: list[str],
+    dynamic_shapes: tuple,
+) -> None:
+    for name in ("torch.onnx", "onnxscript", "onnx_ir"):  # they tell every step
+        logging.getLogger(name).setLevel(logging.ERROR)
+    with torch.no_grad(), warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # each time two inputs have a length in common
+        torch.onnx.export(
+            graph,
+            example,
+            path,
+            input_names=inputs,
+            output_names=outputs,
+            dynamic_shapes=dynamic_shapes,
+            external_data=False,
+            verbose=False,
+        )
+    _strip(path)
+
+
+def _strip(path: Path) -> None:
+    """Takes out what the exporter tells about each node: it is larger than a small model's weights,
+    and names the files of the machine it was made on."""
+    import onnx
+
+    model = onnx.load(path)
+    graph = model.graph
+    for part in (graph, *graph.node, *graph.input, *graph.output, *graph.initializer):
+        part.ClearField("metadata_props")
+        part.ClearField("doc_string")
+    graph.ClearField("value_info")
+    onnx.save(model, path)
+
+
+# --- Eight bits --------------------------------------------------------------------------------
+
+
+class _Pictures:
+    """Prepared pictures as ONNX Runtime's calibration asks for them, one by one."""
+
+    def __init__(self, pictures: Iterable[np.ndarray]) -> None:
+        self.pictures: Iterator[np.ndarray] = iter(pictures)
+
+    def get_next(self) -> dict[str, np.ndarray] | None:
+        picture = next(self.pictures, None)
+        if picture is None:
+            return None
+        return {"pixel_values": stack_pictures([picture])[0].numpy()}
+
+
+def quantize_graphs(source: Path, target: Path, pictures: Sequence[np.ndarray]) -> None:
+    """Eight-bit graphs of float32 ones. Needs onnx and onnxruntime.
+
+    Convolutions compute with ranges of values that are fixed here, by the pictures, (h, w) uint8 as
+    imaging.prepare makes them; products of matrices find a range for each row as they go."""
+    with _silence():
+        between = target / "between.onnx"
+        _quantize_convolutions(source / ENCODER_FILE, between, pictures)
+        _quantize_products(between, target / ENCODER_FILE)
+        between.unlink()
+        _quantize_products(source / STEP_FILE, target / STEP_FILE)
+        _quantize_embeddings(target / STEP_FILE)
+
+
+@contextmanager
+def _silence() -> Iterator[None]:
+    """ONNX Runtime advises preprocessing at every call; what that would do is done here, by folding
+    and by the exporter."""
+    before = logging.root.manager.disable
+    logging.disable(logging.WARNING)
+    try:
+        yield
+    finally:
+        logging.disable(before)
+
+
+def _quantize_convolutions(source: Path, target: Path, pictures: Sequence[np.ndarray]) -> None:
+    from onnxruntime.quantization import QuantType, quantize_static
+
+    quantize_static(
+        source,
+        target,
+        _Pictures(pictures),
+        op_types_to_quantize=["Conv"],
+        per_channel=True,
+        activation_type=QuantType.QUInt8,
+        weight_type=QuantType.QInt8,
+    )
+
+
+def _quantize_products(source: Path, target: Path) -> None:
+    """Not by quantize_dynamic, which has one range for all rows of a batch: what is read on a
+    picture would then depend on its neighbours."""
+    import onnx
+    from onnxruntime.quantization.matmul_nbits_quantizer import MatMulNBitsQuantizer
+
+    quantizer = MatMulNBitsQuantizer(
+        onnx.load(source), bits=8, block_size=BLOCK_SIZE, accuracy_level=INT8_PRODUCTS
+    )
+    quantizer.process()
+    onnx.save(quantizer.model.model, target)
+
+
+def _quantize_embeddings(path: Path) -> None:
+    from onnxruntime.quantization import QuantType, quantize_dynamic
+
+    quantize_dynamic(path, path, op_types_to_quantize=["Gather"], weight_type=QuantType.QUInt8)
