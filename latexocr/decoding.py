@@ -54,7 +54,7 @@ def decode(
             encoder_outputs=encoded,
             decoder_input_ids=search.newest[:, None],
             places=search.places[:, None],
-            past_key_values=cache,
+            cache=cache,
             use_cache=True,
             output_attentions=True,
         )

@@ -309,7 +309,7 @@ class RecognizerModel(VisionEncoderDecoderModel):
         decoder_input_ids: Tensor | None = None,
         decoder_attention_mask: Tensor | None = None,
         encoder_outputs: InkEncoderOutput | None = None,
-        past_key_values: object | None = None,
+        cache: object | None = None,
         picture_sizes: Tensor | None = None,
         places: Tensor | None = None,
         use_cache: bool | None = None,
@@ -329,14 +329,14 @@ class RecognizerModel(VisionEncoderDecoderModel):
             attention_mask=decoder_attention_mask,
             encoder_hidden_states=encoder_outputs.last_hidden_state,
             encoder_attention_mask=encoder_outputs.get("attention_mask"),
-            past_key_values=past_key_values,
+            cache=cache,
             use_cache=use_cache,
             output_attentions=output_attentions,
             return_dict=True,
         )
         return Seq2SeqLMOutput(
             logits=decoded.logits,
-            past_key_values=decoded.past_key_values,
+            cache=decoded.cache,
             cross_attentions=decoded.cross_attentions,
             encoder_last_hidden_state=encoder_outputs.last_hidden_state,
         )

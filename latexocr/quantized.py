@@ -117,12 +117,12 @@ class OnnxModel(nn.Module):
         encoder_outputs: InkEncoderOutput,
         decoder_input_ids: Tensor,
         places: Tensor,
-        past_key_values: EncoderDecoderCache,
+        cache: EncoderDecoderCache,
         **_: object,
     ) -> Seq2SeqLMOutput:
         """As RecognizerModel.forward, of one token a row: decoder_input_ids (R, 1), places
         (R, 1, 2). Only attentions of the guided layers are returned."""
-        own, cross = past_key_values.self_attention_cache, past_key_values.cross_attention_cache
+        own, cross = cache.self_attention_cache, cache.cross_attention_cache
         memory, mask = encoder_outputs.last_hidden_state, encoder_outputs.attention_mask
         if not cross.layers:
             self._fill(cross, memory)

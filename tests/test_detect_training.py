@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 import torch
 import yaml
+from safetensors.torch import load_file
 
 from latexocr.detection_model import DetectorConfig
 from latexocr.detector import Detector
@@ -16,6 +17,7 @@ from tests.launching import finish, kill_after, launch, records
 from tests.tiny import TINY_DETECTOR, tiny_detector, write_inks
 from trainer.data.pages import PageConfig
 from trainer.detect import (
+    LOSSES,
     DetectConfig,
     DetectionObjective,
     PagePlaces,
@@ -24,6 +26,7 @@ from trainer.detect import (
     collate,
     make_evaluation,
     make_generator,
+    start_model,
 )
 
 SCRIPT = "detect.py"
@@ -195,3 +198,13 @@ def test_a_run_killed_in_the_middle_goes_on_exactly_where_it_was(settings, whole
     found = {row["step"]: row["loss"] for row in records(tmp_path, "train")}  # the last ones count
     assert found == pytest.approx(wanted, abs=2e-5)
     assert records(tmp_path, "select")[-1]["f1"] == records(whole, "select")[-1]["f1"]
+
+
+def test_weights_of_a_run_can_be_trained_further(whole):
+    model = start_model(DetectConfig(data="ink", init=str(whole / "run" / "final")))
+    boxes = {"boxes": torch.tensor([[8.0, 8.0, 80.0, 24.0]]), "labels": torch.ones(1).long()}
+    losses = DetectionObjective(model)([torch.zeros(1, 64, 96, dtype=torch.uint8)], [boxes])
+    assert set(losses) == set(LOSSES)
+    trained = load_file(whole / "run" / "final" / "model.safetensors")
+    name, weights = next(iter(model.named_parameters()))
+    assert torch.equal(weights, trained[name].float())

@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import json
 import logging
-import math
 from collections.abc import Callable, Iterator
 from contextlib import nullcontext
 from dataclasses import dataclass, field, replace
@@ -23,7 +22,7 @@ import numpy as np
 import torch
 from accelerate import Accelerator
 from torch import Tensor, nn
-from torch.utils.data import DataLoader, Dataset, Sampler
+from torch.utils.data import Dataset, Sampler
 from torchvision.models.detection.generalized_rcnn import GeneralizedRCNN
 from tqdm import tqdm
 
@@ -36,13 +35,13 @@ from latexocr.detector import (
 )
 from trainer.allocator import use_fast_allocator
 from trainer.config import parse_config, to_dict
-from trainer.data.batches import one_thread
+from trainer.data.batches import make_loader
 from trainer.data.crohme import read_inks
 from trainer.data.page.printed import read_formulas
 from trainer.data.pages import PageConfig, PageGenerator
 from trainer.data.strokes import rng_for
 from trainer.detection_metrics import PageResult, best_threshold, score_pages
-from trainer.loop import Loop, LoopConfig, learning_rate, make_accelerator, read_log
+from trainer.loop import Loop, LoopConfig, make_accelerator, read_log
 
 logger = logging.getLogger(__name__)
 
@@ -160,25 +159,6 @@ def collate(pages: list[tuple[Tensor, dict[str, Tensor]]]) -> PageBatch:
     return PageBatch(list(pixels), list(targets))
 
 
-def make_loader(dataset: TrainingPages, places: PagePlaces, n_workers: int) -> DataLoader:
-    """Loader that draws pages ahead of the training step."""
-    return DataLoader(
-        dataset,
-        batch_sampler=places,
-        collate_fn=collate,
-        num_workers=n_workers,
-        prefetch_factor=6 if n_workers else None,
-        worker_init_fn=_quiet_worker,
-        # Its own generator, or a resumed run would draw its workers' seeds from the global one.
-        generator=torch.Generator(),
-    )
-
-
-def _quiet_worker(worker: int) -> None:
-    cv2.setNumThreads(0)
-    one_thread(worker)
-
-
 # --- Training ----------------------------------------------------------------------------------
 
 
@@ -201,9 +181,7 @@ class DetectionLoop(Loop):
 
         Returns: the sum of the losses and each of them, means over the batches.
         Raises: FloatingPointError if the loss is not finite."""
-        lr = learning_rate(self.state.step, self.config)
-        for group in self.optimizer.param_groups:
-            group["lr"] = lr
+        lr = self._set_learning_rate()
         sums = torch.zeros(len(LOSSES), device=self.accelerator.device)
         for i, batch in enumerate(batches):
             last = i == len(batches) - 1
@@ -214,12 +192,7 @@ class DetectionLoop(Loop):
             sums += torch.stack([losses[name].detach() for name in LOSSES])
         figures = dict(zip(LOSSES, (sums / len(batches)).tolist(), strict=True))
         loss = sum(figures.values())
-        if not math.isfinite(loss):
-            raise FloatingPointError(f"the loss is {loss} at step {self.state.step}")
-        self.accelerator.clip_grad_norm_(self.model.parameters(), self.config.max_norm)
-        self.optimizer.step()
-        self.optimizer.zero_grad(set_to_none=True)
-        self.average.update(self.accelerator.unwrap_model(self.model))
+        self._step(loss)
         return {"loss": loss, **figures, "lr": lr}
 
     def _log(self, means: dict[str, float], bar: tqdm) -> None:
@@ -290,7 +263,7 @@ def export(detector: Detector, threshold: float, folder: Path) -> None:
 
 def start_model(config: DetectConfig) -> GeneralizedRCNN:
     if config.init:
-        return Detector.from_pretrained(config.init, device="cpu").model
+        return Detector.from_pretrained(config.init, device="cpu").model.train()
     torch.manual_seed(config.seed)
     return build_detector(config.model)
 
@@ -316,7 +289,7 @@ def train(config: DetectConfig) -> Path:
     n_processes, state = accelerator.num_processes, loop.state
     places = PagePlaces(config, state.epoch, state.position, accelerator.process_index, n_processes)
     loop.run(
-        iter(make_loader(TrainingPages(generator, config), places, config.n_workers)),
+        iter(make_loader(TrainingPages(generator, config), collate, places, config.n_workers)),
         lambda _: batches_per_epoch(config, n_processes),
         evaluate,
     )

@@ -190,9 +190,7 @@ class Loop:
         Returns: the loss per token, unsmoothed, the share of tokens right, and the auxiliary
             losses, over the batches of all processes.
         Raises: FloatingPointError if the loss is not finite."""
-        lr = learning_rate(self.state.step, self.config)
-        for group in self.optimizer.param_groups:
-            group["lr"] = lr
+        lr = self._set_learning_rate()
         device, world = self.accelerator.device, self.accelerator.num_processes
         n_tokens = self._sum(sum(batch.n_tokens for batch in batches))
         sums = torch.zeros(4, device=device)
@@ -207,12 +205,7 @@ class Loop:
             ).detach()
         sums = self.accelerator.reduce(sums, "sum")
         token_loss, n_right, cell_loss, attention_loss = sums.tolist()
-        if not math.isfinite(token_loss):
-            raise FloatingPointError(f"the loss is {token_loss} at step {self.state.step}")
-        self.accelerator.clip_grad_norm_(self.model.parameters(), self.config.max_norm)
-        self.optimizer.step()
-        self.optimizer.zero_grad(set_to_none=True)
-        self.average.update(self.accelerator.unwrap_model(self.model))
+        self._step(token_loss)
         n_batches = len(batches) * world
         return {
             "loss": token_loss / max(1, n_tokens),
@@ -221,6 +214,21 @@ class Loop:
             "attention_loss": attention_loss / n_batches,
             "lr": lr,
         }
+
+    def _set_learning_rate(self) -> float:
+        lr = learning_rate(self.state.step, self.config)
+        for group in self.optimizer.param_groups:
+            group["lr"] = lr
+        return lr
+
+    def _step(self, loss: float) -> None:
+        """Let the optimiser take its step by the gradients that lie ready; loss is their loss."""
+        if not math.isfinite(loss):
+            raise FloatingPointError(f"the loss is {loss} at step {self.state.step}")
+        self.accelerator.clip_grad_norm_(self.model.parameters(), self.config.max_norm)
+        self.optimizer.step()
+        self.optimizer.zero_grad(set_to_none=True)
+        self.average.update(self.accelerator.unwrap_model(self.model))
 
     def _sum(self, number: int) -> float:
         """Sum over the processes."""

@@ -79,7 +79,7 @@ class StepGraph(nn.Module):
             layer; attention (R, heads, 1, N) of the guided layers."""
         decoder = self.model.decoder.model.decoder
         x = self.model._embedded(tokens[:, None], places[:, None])  # (R, 1, C)
-        x = x + decoder.embed_positions(tokens[:, None], past_key_values_length=keys[0].shape[2])
+        x = x + decoder.embed_positions(tokens[:, None], cache_length=keys[0].shape[2])
         x = decoder.layernorm_embedding(x)
         hidden = torch.where(cells, 0.0, -1e9)[:, None, None]  # (R, 1, 1, N)
         new_keys, new_values, attentions = [], [], []

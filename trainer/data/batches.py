@@ -9,9 +9,10 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from difflib import SequenceMatcher
 
+import cv2
 import numpy as np
 import torch
-from torch.utils.data import DataLoader, Dataset
+from torch.utils.data import DataLoader, Dataset, Sampler
 
 from latexocr.errors import ImageError
 from latexocr.modeling import COARSE_STRIDE, STRIDE
@@ -355,12 +356,13 @@ def align_symbols(token_ids: Sequence[int], symbol_ids: Sequence[int]) -> list[i
 def make_loader(
     dataset: Dataset,
     collate: Callable[[list], TensorBatch],
-    batches: PlannedBatches,
+    batches: Sampler,
     n_workers: int,
 ) -> DataLoader[TensorBatch]:
     """Loader that draws ahead of the training step in n_workers processes of their own.
 
-    Args: dataset, of samples by Draw, and collate, which makes a batch of them."""
+    Args: dataset, of samples by what batches has lists of, and collate, which makes a batch of
+        samples."""
     return DataLoader(
         dataset,
         batch_sampler=batches,
@@ -375,5 +377,7 @@ def make_loader(
 
 
 def one_thread(_: int) -> None:
-    """Workers draw with one thread each; more would take the cores from the training step."""
+    """Workers draw with one thread each; more would take the cores from the training step, and
+    OpenCV's threads do not survive a fork: a worker that needed them would wait for ever."""
+    cv2.setNumThreads(0)
     torch.set_num_threads(1)
