@@ -26,6 +26,8 @@ MARGIN_PX = 4  # paper round a standard picture, after scaling
 
 _MAX_GAIN = 4.0  # what is fainter than 255 / 4 after scaling stays faint, or noise would come up
 _MIN_CONTRAST = 0.04  # ink takes at least this share of the paper's light
+_DARKER = 1.4  # where a stroke lies on a line of the paper, than the line alone
+_LONG_LINE = 0.4  # of a picture's width: shorter ones may be drawn by hand
 _MIN_PENS_PER_SYMBOL = 5.0  # a lone dot says nothing about symbols: go by the pen's width
 
 
@@ -43,10 +45,12 @@ class Frame:
     scale: float
 
 
-def ink_map(picture: Image.Image) -> np.ndarray:
+def ink_map(picture: Image.Image, own: tuple[float, float] | None = None) -> np.ndarray:
     """Ink of a photo, scan, screenshot or drawing, whatever the light, the paper and the pen.
 
-    Args: picture in RGB, as load_picture gives it.
+    Args: picture in RGB, as load_picture gives it; own, where the page goes on to the left and
+        right of what the picture is about, the columns of that, in shares of the width: long lines
+        that go on beyond them are the paper's.
     Returns: (H, W) uint8, 0 = paper, 255 = full ink, all 0 for a blank picture. H and W are those
         of the picture, or smaller by one factor where its longest side exceeds MAX_SIDE_PX."""
     rgb = _limited(np.asarray(picture.convert("RGB")))
@@ -56,7 +60,8 @@ def ink_map(picture: Image.Image) -> np.ndarray:
         rgb = 255 - rgb
     # The darkest channel sees ink of any colour; grey would lose yellow, and half of red.
     darkest = cv2.min(cv2.min(rgb[..., 0], rgb[..., 1]), rgb[..., 2])
-    return _full_contrast(_without_dirt(_ink_depth(darkest, sheet), sheet is not None))
+    depth = _ink_depth(darkest, sheet)
+    return _full_contrast(_without_dirt(depth, sheet is not None, own))
 
 
 def prepare(source: Source, symbol_px: float) -> np.ndarray:
@@ -281,7 +286,9 @@ def _beside_sheet(paper: np.ndarray) -> np.ndarray:
     return cv2.dilate(dark, np.ones((rim, rim), np.uint8)) > 0
 
 
-def _without_dirt(depth: np.ndarray, is_flat: bool) -> np.ndarray:
+def _without_dirt(
+    depth: np.ndarray, is_flat: bool, own: tuple[float, float] | None = None
+) -> np.ndarray:
     """Keep strokes and their soft edges; drop paper texture, faint ruling, specks, dark borders.
 
     is_flat: the picture is no photo, so that what is faint is meant, and few lines are ruling."""
@@ -289,8 +296,10 @@ def _without_dirt(depth: np.ndarray, is_flat: bool) -> np.ndarray:
         return depth
     level = _ink_level(depth)
     faintest = (0.15 if is_flat else 0.35) * level
-    strong = cv2.threshold(depth, faintest, 1, cv2.THRESH_BINARY)[1]
-    strong = _strokes(_without_ruling(strong, depth, is_flat))
+    marks = cv2.threshold(depth, faintest, 1, cv2.THRESH_BINARY)[1]
+    lines = _ruling(marks, depth, is_flat, own)
+    unruled, depth = erase_lines(marks, depth, lines)
+    strong = _strokes(unruled)
     if not strong.any():
         return np.zeros_like(depth)
     reach = int(np.ceil(_stroke_width(strong))) * 2 + 1
@@ -300,28 +309,80 @@ def _without_dirt(depth: np.ndarray, is_flat: bool) -> np.ndarray:
     return cv2.multiply(cv2.subtract(depth, min(3 * texture, 0.3 * level)), near)
 
 
-def _without_ruling(mask: np.ndarray, depth: np.ndarray, is_flat: bool) -> np.ndarray:
-    """Take the lines of ruled paper away, of a 0/1 mask: they are fainter than the ink, or many.
+def _ruling(
+    mask: np.ndarray, depth: np.ndarray, is_flat: bool, own: tuple[float, float] | None
+) -> np.ndarray:
+    """The lines of ruled paper, (H, W), each with its number: they are fainter than the ink, or
+    many, or go on beyond what the picture is about.
 
-    A fraction bar is neither, even where the picture is cropped to its ink."""
-    lines, n_lines = _lines_across(mask)
-    others = depth[(mask > 0) & ~lines]
+    A fraction bar is none of this, even where the picture is cropped to its ink."""
+    lines = _lines_across(mask, own)
+    n_lines = len(np.unique(lines[lines > 0]))
+    others = depth[(mask > 0) & (lines == 0)]
     if not n_lines or not others.size:
-        return mask
-    thickness = float(np.median(lines.sum(axis=0))) / n_lines
+        return np.zeros_like(lines)
+    thickness = float(np.median((lines > 0).sum(axis=0))) / n_lines
     crest = float(np.median(np.where(lines, depth, 0).max(axis=0)))
     is_faint = crest < 0.75 * np.percentile(others, 75)
+    is_ruling = own is not None or is_faint or (n_lines > 1 and not is_flat)
     # Letters cropped to their ink, E say, reach from side to side too, but are not long and thin.
-    if mask.shape[1] < 40 * thickness or not (is_faint or (n_lines > 1 and not is_flat)):
-        return mask
-    # Where a stroke crosses a line, its column goes on above or below: that part stays.
-    column = np.ones((2 * int(np.ceil(thickness)) + 1, 1), np.uint8)
-    crossing = cv2.morphologyEx(mask, cv2.MORPH_OPEN, column)
-    return mask & (crossing | ~lines)
+    if mask.shape[1] < 40 * thickness or not is_ruling:
+        return np.zeros_like(lines)
+    return lines
 
 
-def _lines_across(mask: np.ndarray) -> tuple[np.ndarray, int]:
-    """Where lines run from side to side, bool (H, W), and how many there are."""
+def erase_lines(
+    mask: np.ndarray, depth: np.ndarray, lines: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
+    """Take lines of the paper away; strokes that cross them or stand on them stay.
+
+    Args: mask (H, W) uint8, 1 where there is ink or a line; depth (H, W) uint8, how dark it is;
+        lines (H, W) int, the number of the line that a pixel may belong to, 0 for none.
+    Returns: mask and depth without the lines."""
+    height, width = mask.shape
+    left, row, columns = mask.copy(), np.arange(height)[:, None], np.arange(width)
+    for number in np.unique(lines[lines > 0]):
+        y, x = np.nonzero(lines == number)
+        middle = np.polyval(_course(x, y), columns)
+        on_line = np.abs(y - middle[x]) < 3
+        if not on_line.any():
+            continue
+        per_column = np.bincount(x[on_line])
+        half = float(np.median(per_column[per_column > 0])) / 2 + 1
+        in_band = np.abs(row - middle) <= half
+        in_band[:, : x.min()] = in_band[:, x.max() + 1 :] = False
+        # A stroke goes on above or below the line, or is darker where both lie on each other.
+        above = np.clip(np.floor(middle - half).astype(int), 0, height - 1)
+        below = np.clip(np.ceil(middle + half).astype(int), 0, height - 1)
+        is_stroke = (mask[above, columns] | mask[below, columns]) > 0
+        is_dark = depth > _DARKER * float(np.median(depth[y[on_line], x[on_line]]))
+        left[in_band & ~(is_stroke | is_dark)] = 0
+        left = _without_crumbs(left, np.abs(row - middle) <= half + 2)
+    # Or the soft edge of a stroke would bring a piece of the line below it along.
+    erased = cv2.dilate(mask & ~left & 1, np.ones((5, 3), np.uint8)) & ~left & 1
+    return left, cv2.multiply(depth, 1 - erased)
+
+
+def _without_crumbs(mask: np.ndarray, near_line: np.ndarray) -> np.ndarray:
+    """Take away what is left of a line: pieces of ink that lie near it with all of themselves."""
+    n_pieces, labels = cv2.connectedComponents(mask, connectivity=8)
+    stays = np.bincount(labels[~near_line], minlength=n_pieces) > 0
+    return mask & stays[labels]
+
+
+def _course(x: np.ndarray, y: np.ndarray) -> np.ndarray:
+    """Coefficients of y as a quadratic function of x through most of the points."""
+    chosen = np.ones(len(x), bool)
+    for degree in (1, 1, 2, 2):
+        course = np.polyfit(x[chosen], y[chosen], degree)
+        off = np.abs(y - np.polyval(course, x))
+        chosen = off <= max(1.5, 1.5 * float(np.median(off)))
+    return course
+
+
+def _lines_across(mask: np.ndarray, own: tuple[float, float] | None = None) -> np.ndarray:
+    """Lines that run from side to side, or far beyond the own columns: (H, W), each line's ink has
+    its number, all else is 0."""
     width = mask.shape[1]
     run = max(9, width // 16)
     bars = cv2.dilate(mask, np.ones((5, 1), np.uint8))  # so that a line may climb a little
@@ -331,8 +392,11 @@ def _lines_across(mask: np.ndarray) -> tuple[np.ndarray, int]:
     left = stats[:, cv2.CC_STAT_LEFT]
     right = left + stats[:, cv2.CC_STAT_WIDTH]
     across = (left <= 0.02 * width) & (right >= 0.98 * width)
+    if own is not None:
+        beyond = (left < own[0] * width - run) | (right > own[1] * width + run)
+        across |= beyond & (right - left > _LONG_LINE * width)
     across[0] = False
-    return across[labels] & (mask > 0), int(across.sum())
+    return np.where(across[labels] & (mask > 0), labels, 0)
 
 
 def _strokes(mask: np.ndarray) -> np.ndarray:

@@ -17,11 +17,12 @@ from latexocr.detector import Detection, Detector
 from latexocr.errors import ImageError, PartMissingError
 from latexocr.hub import resolve
 from latexocr.imaging import prepare
-from latexocr.page_boxes import Box, crop, find_equations, quarter_turn, turned_back
+from latexocr.page_boxes import Box, find_equations, quarter_turn, turned_back
 from latexocr.pictures import Source, load_picture
 from latexocr.quantized import load_recognizer
 from latexocr.reading_order import reading_order
 from latexocr.recognizer import Reading
+from latexocr.regions import prepare_box
 
 READ_TOGETHER = 8  # equations of a page, between two reports of progress
 SAMPLE = 4  # equations by which is judged whether a page stands upright
@@ -84,7 +85,12 @@ class LatexOCR:
         self, images: Sequence[Source], n_alternatives: int = 3
     ) -> list[Reading | ImageError]:
         """As read_batch, but where a picture cannot be read its error takes the reading's place."""
-        results: list = [self._prepare(image) for image in images]
+        return self._read_prepared([self._prepare(image) for image in images], n_alternatives)
+
+    def _read_prepared(
+        self, pictures: Sequence[np.ndarray | ImageError], n_alternatives: int
+    ) -> list[Reading | ImageError]:
+        results: list = list(pictures)
         good = [i for i, result in enumerate(results) if not isinstance(result, ImageError)]
         readings = self.recognizer.read_prepared([results[i] for i in good], n_alternatives)
         for i, reading in zip(good, readings, strict=True):
@@ -127,7 +133,8 @@ class LatexOCR:
             raise ImageError(
                 f"expected a box within {picture.width} x {picture.height} pixels, got {box}"
             )
-        return self.read(crop(picture, box, margin=0.0), n_alternatives)
+        prepared = prepare_box(picture, box, self.recognizer.symbol_px, margin=0.0)
+        return self.recognizer.read_prepared([prepared], n_alternatives)[0]
 
     def _read_crops(
         self,
@@ -138,8 +145,9 @@ class LatexOCR:
     ) -> list[Reading | ImageError]:
         readings: list[Reading | ImageError] = []
         for start in range(0, len(boxes), READ_TOGETHER):
-            crops = [crop(page, box) for box in boxes[start : start + READ_TOGETHER]]
-            readings += self.read_each(crops, n_alternatives)
+            chosen = boxes[start : start + READ_TOGETHER]
+            pictures = [self._prepare_box(page, box) for box in chosen]
+            readings += self._read_prepared(pictures, n_alternatives)
             if progress:
                 progress(len(readings), len(boxes))
         return readings
@@ -161,13 +169,19 @@ class LatexOCR:
         """Geometric mean of the probabilities of the tokens of a few equations; 0 without any.
 
         Writing that lies on its side is read too, but with little conviction."""
-        pictures = [self._prepare(crop(page, one.box)) for one in found[:SAMPLE]]
+        pictures = [self._prepare_box(page, one.box) for one in found[:SAMPLE]]
         inked = [picture for picture in pictures if not isinstance(picture, ImageError)]
         if not inked:
             return 0.0
         decoded = [candidates[0] for candidates in self.recognizer.decode(inked)]
         n_tokens = sum(max(1, one.n_tokens) for one in decoded)
         return math.exp(sum(one.log_probability for one in decoded) / n_tokens)
+
+    def _prepare_box(self, page: Image.Image, box: Box) -> np.ndarray | ImageError:
+        try:
+            return prepare_box(page, box, self.recognizer.symbol_px)
+        except ImageError as error:
+            return error
 
     def _prepare(self, image: Source) -> np.ndarray | ImageError:
         try:

@@ -27,8 +27,8 @@ import numpy as np
 from PIL import Image
 
 from latexocr.errors import DataError
-from latexocr.page_boxes import crop
 from latexocr.pictures import load_picture
+from latexocr.regions import own_ink
 from trainer.data.crohme import read_inks
 from trainer.data.examples import PictureExample
 from trainer.data.page.printed import read_formulas
@@ -93,7 +93,8 @@ def load_lines(data: Path, pictures: str) -> list[PictureExample]:
         for i, (box, latex) in enumerate(zip(page.boxes.tolist(), page.latex, strict=True)):
             if latex is not None:
                 encoded = io.BytesIO()
-                crop(picture, tuple(box)).save(encoded, "PNG", compress_level=1)
+                ink = Image.fromarray(255 - own_ink(picture, tuple(box)))
+                ink.save(encoded, "PNG", compress_level=1)
                 lines.append(PictureExample(f"{page.name}:{i}", latex, encoded.getvalue()))
     return lines
 

@@ -1,0 +1,70 @@
+"""The ink of one equation of a page, without what else is near it.
+
+    ink = own_ink(page, box)               # for imaging.standardize
+    picture = prepare_box(page, box, 20)   # the picture that the recogniser reads
+
+The box alone does not tell ruling from a fraction's bar, nor the foot of the line above from a
+dot. What is around it does: a line of the paper goes on to both sides, and other writing has most
+of its ink outside.
+"""
+
+from __future__ import annotations
+
+import cv2
+import numpy as np
+from PIL import Image
+
+from latexocr.errors import ImageError
+from latexocr.imaging import ink_map, standardize
+
+Box = tuple[float, float, float, float]
+
+_SIDES = 2.0  # of the box's height, looked at on the left and on the right
+_SIDES_MIN = 0.15  # and at least so much of its width: lines must be seen to go on
+_ABOVE = 0.6  # of the box's height, looked at above and below
+_FOREIGN, _OWN = 0.3, 0.7  # shares of the ink of a piece that lie in the box; cut in two between
+
+
+def prepare_box(page: Image.Image, box: Box, symbol_px: float, margin: float = 0.08) -> np.ndarray:
+    """The standard picture, as imaging.prepare gives it, of what stands in a box of a page.
+
+    Args: page in RGB; box, x0 y0 x1 y1 in its pixels; symbol_px as in prepare; margin round the
+        box that still belongs to it, in heights of the box.
+    Raises: ImageError if there is no ink in the box."""
+    return standardize(own_ink(page, box, margin), symbol_px)
+
+
+def own_ink(page: Image.Image, box: Box, margin: float = 0.08) -> np.ndarray:
+    """Ink map of what stands in a box, (H, W) uint8, 0 = paper: connected pieces of ink that are
+    mostly in the box, as far as they reach; those that are half in it are cut.
+
+    Arguments as prepare_box. Raises: ImageError if the box lies outside the page."""
+    x0, y0, x1, y1 = box
+    height = y1 - y0
+    room = margin * height + 1
+    inner = _limited((x0 - room, y0 - room, x1 + room, y1 + room), page.size)
+    if inner[0] >= inner[2] or inner[1] >= inner[3]:
+        raise ImageError(f"expected a box within {page.width} x {page.height} pixels, got {box}")
+    beside, above = max(_SIDES * height, _SIDES_MIN * (x1 - x0)), _ABOVE * height
+    outer = _limited((x0 - beside, y0 - above, x1 + beside, y1 + above), page.size)
+    around = page.crop(outer)
+    width = outer[2] - outer[0]
+    ink = ink_map(around, own=((inner[0] - outer[0]) / width, (inner[2] - outer[0]) / width))
+    factor = ink.shape[1] / width
+    left, top, right, bottom = (round((inner[i] - outer[i % 2]) * factor) for i in range(4))
+    inside = np.zeros(ink.shape, bool)
+    inside[top:bottom, left:right] = True
+    n_pieces, labels = cv2.connectedComponents((ink > 0).astype(np.uint8), connectivity=8)
+    total = np.bincount(labels.ravel(), ink.ravel(), n_pieces)
+    share = np.bincount(labels.ravel(), (ink * inside).ravel(), n_pieces) / np.maximum(total, 1)
+    is_kept = (share >= _OWN)[labels] | ((share > _FOREIGN)[labels] & inside)
+    return np.where(is_kept, ink, 0).astype(np.uint8)
+
+
+def _limited(box: Box, size: tuple[int, int]) -> tuple[int, int, int, int]:
+    """The box in whole pixels, within a page of size width and height."""
+    x0, y0, x1, y1 = box
+    return (
+        max(0, int(x0)), max(0, int(y0)),
+        min(size[0], int(np.ceil(x1))), min(size[1], int(np.ceil(y1))),
+    )  # fmt: skip
