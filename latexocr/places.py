@@ -59,11 +59,16 @@ def looked_at(attentions: tuple[Tensor, ...], columns: int) -> Tensor:
 
     Args: attentions (B, heads, T, N) of the guided layers; columns of the grid of N cells.
     Returns: (B, 2), row and column in cells, cell middles being whole numbers plus a half."""
-    weights = torch.stack([guided(layer[:, :, -1]) for layer in attentions]).mean(dim=0)  # (B, N)
+    return cells_looked_at(tuple(layer[:, :, -1:] for layer in attentions), columns)[:, 0]
+
+
+def cells_looked_at(attentions: tuple[Tensor, ...], columns: int) -> Tensor:
+    """As looked_at, of all tokens: (B, T, 2)."""
+    weights = torch.stack([guided(layer.float()) for layer in attentions]).mean(dim=0)  # (B, T, N)
     # Squared: a mean of two places that are both looked at would be a third.
     weights = weights.square()
-    weights = weights / weights.sum(dim=1, keepdim=True)
-    cell = torch.arange(weights.shape[1], device=weights.device)
+    weights = weights / weights.sum(dim=-1, keepdim=True)
+    cell = torch.arange(weights.shape[-1], device=weights.device)
     middles = torch.stack([cell // columns, cell % columns], dim=1) + 0.5  # (N, 2)
     return weights @ middles.to(weights.dtype)
 

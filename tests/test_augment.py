@@ -11,7 +11,7 @@ from latexocr.imaging import prepare, symbol_size
 from latexocr.tokenizer import build_tokenizer
 from tests.conftest import draw
 from tests.tiny_foreign import png
-from trainer.data.augment import Affine, Jitter, Patches, PictureAugment, Rules, alter
+from trainer.data.augment import Affine, Camera, Jitter, Patches, PictureAugment, Rules, alter
 from trainer.data.batches import Draw, DrawnExamples
 from trainer.data.examples import PictureExample
 from trainer.data.strokes import rng_for
@@ -22,6 +22,7 @@ ALONE = {
     "affine": replace(OFF, affine=Affine(share=1)),
     "rules": replace(OFF, rules=Rules(share=1)),
     "jitter": replace(OFF, jitter=Jitter(share=1)),
+    "camera": replace(OFF, camera=Camera(share=1)),
 }
 PICTURE = ImageOps.expand(draw("xTL"), border=60, fill="white")
 
@@ -39,6 +40,15 @@ def test_without_transforms_only_the_margin_goes():
     around = np.argwhere(PLAIN[..., 0] < 128)
     assert (around.max(axis=0) - around.min(axis=0)).tolist() == [bottom - top, right - left]
     assert PLAIN.shape[0] < PICTURE.height and PLAIN.shape[1] < PICTURE.width
+
+
+def test_a_camera_far_away_leaves_few_pixels_and_a_near_one_as_many_as_there_are():
+    far = replace(OFF, camera=Camera(share=1, symbol_min=10, symbol_max=10, blur_max=0))
+    near = replace(OFF, camera=Camera(share=1, symbol_min=500, symbol_max=500, quality_min=94))
+    assert altered(far).shape[0] < 0.5 * PLAIN.shape[0]
+    assert altered(near).shape == PLAIN.shape
+    assert 0.5 < np.abs(altered(near).astype(float) - PLAIN).mean() < 12
+    assert prepare(altered(far), 20).shape == pytest.approx(prepare(PLAIN, 20).shape, rel=0.2)
 
 
 @pytest.mark.parametrize("name", ALONE)

@@ -5,6 +5,10 @@ import math
 import pytest
 import torch
 
+from latexocr.decoding import GUIDED_LAYERS
+from latexocr.modeling import STRIDE
+from latexocr.places import looked_at
+from latexocr.tokenizer import build_tokenizer
 from tests.tiny import tiny_model
 from trainer.objective import (
     IGNORE,
@@ -98,3 +102,40 @@ def test_places_are_disturbed_a_little_and_stay_unknown_where_they_are():
     off = (told[is_known] - 30).abs()
     assert 0 < off.median() < 1
     assert off.max() > 20  # and a few are somewhere else
+
+
+@torch.no_grad()
+def test_places_that_nobody_marked_are_found_as_reading_finds_them():
+    model = tiny_model(seed=3).eval()
+    torch.nn.init.normal_(model.place.weight, std=0.3)
+    for layer in model.decoder.model.decoder.layers:
+        layer.encoder_attn.q_proj.weight.mul_(100)  # or it would look everywhere alike
+    vocabulary = build_tokenizer().get_vocab()
+    x, hat, y = (vocabulary[token] for token in ("x", "{", "y"))
+    start, end = model.config.decoder_start_token_id, model.config.eos_token_id
+    ids, labels = torch.tensor([[start, x, hat, y]]), torch.tensor([[x, hat, y, end]])
+    pixels, sizes = torch.rand(1, 1, 32, 64), torch.tensor([[32, 64]])
+    encoded = model.encoder(pixels, sizes)
+    told = torch.full((1, 4, 2), -1.0)
+    for step in (0, 2):  # the brace has no ink, and stands where the x does
+        out = model(
+            encoder_outputs=encoded,
+            decoder_input_ids=ids[:, : step + 1],
+            places=told[:, : step + 1],
+            use_cache=False,
+            output_attentions=True,
+        )
+        told[0, step + 1 :] = looked_at(out.cross_attentions[-GUIDED_LAYERS:], 64 // STRIDE)
+    objective = TrainingModel(model, 0.0, 0.5, 0.3, vocabulary=vocabulary)
+    found = objective._with_found(torch.full((1, 4, 2), -1.0), encoded, ids, labels, 64 // STRIDE)
+    assert torch.allclose(found, told, atol=1e-4)
+    assert not torch.allclose(found[0, 1], found[0, 3], atol=0.01)
+
+
+@torch.no_grad()
+def test_places_that_are_marked_stay():
+    objective = TrainingModel(tiny_model(), 0.0, 0.5, 0.3, vocabulary=build_tokenizer().get_vocab())
+    places = torch.tensor([[[-1.0, -1.0], [1.0, 2.0], [-1.0, -1.0]]])
+    encoded = objective.recognizer.encoder(PLAIN.pixel_values, PLAIN.picture_sizes)
+    found = objective._with_found(places, encoded, PLAIN.input_ids, PLAIN.labels, 4)
+    assert torch.equal(found, places)

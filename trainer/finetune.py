@@ -13,8 +13,7 @@ CPU check:     add --loop.max_steps 20 --model.hidden_size 32 --name check
 import json
 import logging
 import math
-from collections.abc import Callable, Iterable, Iterator
-from contextlib import suppress
+from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -23,7 +22,7 @@ import torch
 from torch import nn
 from transformers import PreTrainedTokenizerFast
 
-from latexocr.errors import DataError, TexError
+from latexocr.errors import DataError
 from latexocr.latex import canonical
 from latexocr.modeling import RecognizerConfig, RecognizerModel, build_model
 from latexocr.recognizer import Recognizer
@@ -39,15 +38,17 @@ from trainer.data.batches import (
     make_loader,
     rounds,
 )
-from trainer.data.crohme import read_labels, symbol_inks
-from trainer.data.examples import Example, InkExample, load_examples
+from trainer.data.crohme import symbol_inks
+from trainer.data.examples import Example, InkExample, PrintedExample, load_examples
 from trainer.data.ink import InkWriter, formula_examples
 from trainer.data.pieces import piece_inks
 from trainer.data.strokes import Ink, InkAugment
+from trainer.data.truths import canonical_truths, truths_of
 from trainer.foreign import ForeignTrainee, load_foreign
 from trainer.loop import Loop, LoopConfig, make_accelerator, memory_advice
 from trainer.metrics import score_readings
 from trainer.objective import TrainingModel
+from trainer.push import check_access, push_final
 from trainer.trainee import Alterations, Encoded, RecognizerTrainee, Trainee, encode, with_pictures
 
 logger = logging.getLogger(__name__)
@@ -87,7 +88,9 @@ class FinetuneConfig:
     # Data sets, or TSVs of labels, whose formulas are not written unless the data has them too.
     exclude: tuple[str, ...] = ()
     fonts: tuple[str, ...] = ()  # files of hand-lettered fonts, for symbols that no one wrote
-    push_to_hub: str | None = None  # repository to push the weights to at the end
+    # Archives of pictures of printed formulas, PATH or PATH:PART (see trainer/data/examples.py).
+    printed: tuple[str, ...] = ()
+    push_to_hub: str | None = None  # user/name of a repository; final/ is pushed there at the end
     model: RecognizerConfig = field(default_factory=RecognizerConfig)
     batches: BatchConfig = field(default_factory=BatchConfig)
     augment: InkAugment = field(default_factory=InkAugment)
@@ -145,12 +148,24 @@ def load_training_data(config: FinetuneConfig, trainee: Trainee) -> TrainingData
         (config.batches.symbols_per_epoch, lambda: map(InkExample, symbol_inks(inks))),
         (config.batches.pieces_per_epoch, lambda: map(InkExample, piece_inks(inks))),
         (config.batches.written_per_epoch, lambda: written_examples(config, inks)),
+        (config.batches.printed_per_epoch, lambda: printed_examples(config)),
     ):
         if any(wanted):
             data.encoded.append(encode(list(make()), trainee))
             data.kinds.append(Kind(data.encoded[-1].examples, wanted))
     logger.info("examples of each kind: %s", [len(kind.examples) for kind in data.kinds])
     return data
+
+
+def printed_examples(config: FinetuneConfig) -> list[Example]:
+    """Raises: DataError if an archive cannot be read."""
+    if not config.printed:
+        raise DataError("expected --printed, archives of pictures, for batches.printed_per_epoch")
+    found: list[Example] = []
+    for source in config.printed:
+        where, _, part = source.partition(":")
+        found += map(PrintedExample.of, load_examples(where, part=part or None))
+    return found
 
 
 def written_examples(config: FinetuneConfig, donors: list[Ink]) -> list[Example]:
@@ -168,20 +183,6 @@ def written_examples(config: FinetuneConfig, donors: list[Ink]) -> list[Example]
         forbidden=excluded - own,
         seed=config.seed,
     )
-
-
-def truths_of(path: str) -> list[str]:
-    """The formulas of a data set, or of a TSV of labels."""
-    if path.endswith(".tsv"):
-        return list(read_labels(Path(path)).values())
-    return [example.latex for example in load_examples(path)]
-
-
-def canonical_truths(truths: Iterable[str]) -> Iterator[str]:
-    """Canonical forms of those that parse."""
-    for latex in truths:
-        with suppress(TexError):
-            yield canonical(latex)
 
 
 def start_trainee(config: FinetuneConfig) -> Trainee:
@@ -207,6 +208,7 @@ def start_trainee(config: FinetuneConfig) -> Trainee:
         config.cell_loss_weight,
         config.attention_loss_weight,
         config.input_noise,
+        tokenizer.get_vocab(),
     )
     return RecognizerTrainee(model, tokenizer, objective, config.batches, alterations)
 
@@ -288,13 +290,16 @@ def train(
     """Run, or go on with, a training. Returns the folder of the final weights.
 
     Args: start, load and evaluation, what another kind of training does in its own way.
-    Raises: DataError, ModelError or ConfigError for what the user gave; MemoryError with advice."""
+    Raises: DataError, ModelError or ConfigError for what the user gave; MemoryError with advice;
+        PushError if it is to be pushed and cannot be, at once if that can be known."""
     # OpenMP and OpenCV threads do not survive a fork: a worker that needed OpenCV's would wait for
     # ever.
     cv2.setNumThreads(0)
     run_dir = Path(config.output) / config.name
     run_dir.mkdir(parents=True, exist_ok=True)
     accelerator = make_accelerator(config.loop, run_dir)
+    if config.push_to_hub and accelerator.is_main_process:
+        check_access(config.push_to_hub)
     n_processes = accelerator.num_processes
     trainee = start(config)
     data = load(config, trainee)
@@ -327,6 +332,8 @@ def train(
     if accelerator.is_main_process:
         loop.average.copy_to(accelerator.unwrap_model(loop.model))
         trainee.save(run_dir / "final")
+        if config.push_to_hub:
+            push_final(run_dir, config.push_to_hub)
     accelerator.end_training()
     return run_dir / "final"
 

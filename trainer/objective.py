@@ -14,13 +14,14 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from latexocr.decoding import GUIDED_LAYERS
-from latexocr.modeling import RecognizerModel
-from latexocr.places import guided
+from latexocr.modeling import STRIDE, InkEncoderOutput, RecognizerModel
+from latexocr.places import NOWHERE, PlaceTracker, cells_looked_at, guided
 
 IGNORE = -100  # no label
 NO_SYMBOL = -1
 PLACE_NOISE = 0.4  # cells, standard deviation
 PLACES_WRONG, PLACES_UNKNOWN = 0.04, 0.08  # shares of tokens
+LOOKS = 2  # at a picture whose symbols are not marked, to find the places of its tokens
 
 
 class TensorBatch:
@@ -94,8 +95,12 @@ class TrainingModel(nn.Module):
         cell_loss_weight: float,
         attention_loss_weight: float,
         input_noise: float = 0.0,
+        vocabulary: dict[str, int] | None = None,
     ) -> None:
+        """Args: vocabulary, id by token: given, the places of pictures whose symbols are not marked
+        are those that the model itself looks at."""
         super().__init__()
+        self.vocabulary = vocabulary
         self.recognizer = recognizer
         self.label_smoothing = label_smoothing
         self.cell_loss_weight = cell_loss_weight
@@ -118,13 +123,16 @@ class TrainingModel(nn.Module):
     ) -> LossSums:
         """Arguments as in Batch. The auxiliary losses are means that count as many times as there
         are tokens, so that their weights do not depend on how many cells a batch has."""
+        encoded = self.recognizer.encoder(pixel_values, picture_sizes)
+        if self.vocabulary:
+            columns = pixel_values.shape[3] // STRIDE
+            places = self._with_found(places, encoded, input_ids, labels, columns)
         if self.training and self.input_noise:
             input_ids = self._disturbed(input_ids, labels)
         if self.training:
             places = misplaced(places)
         out = self.recognizer(
-            pixel_values=pixel_values,
-            picture_sizes=picture_sizes,
+            encoder_outputs=encoded,
             decoder_input_ids=input_ids,
             places=places,
             use_cache=False,
@@ -139,6 +147,53 @@ class TrainingModel(nn.Module):
         auxiliary = self.cell_loss_weight * cell_loss + self.attention_loss_weight * attention_loss
         objective = smoothed + auxiliary * (labels != IGNORE).sum()
         return LossSums(objective, token_loss, n_right, cell_loss.detach(), attention_loss.detach())
+
+    @torch.no_grad()
+    def _with_found(
+        self,
+        places: Tensor,
+        encoded: InkEncoderOutput,
+        input_ids: Tensor,
+        labels: Tensor,
+        columns: int,
+    ) -> Tensor:
+        """places, with those found that are unknown for a whole formula: the true tokens are given,
+        and the decoder looks for each. At inference it finds its places in the same way."""
+        rows = (places[..., 0] < 0).all(dim=1).nonzero()[:, 0]
+        if not len(rows):
+            return places
+        found = places[rows]
+        mask = encoded.attention_mask
+        memory = InkEncoderOutput(
+            encoded.last_hidden_state[rows].detach(), None if mask is None else mask[rows]
+        )
+        for _ in range(LOOKS):
+            out = self.recognizer(
+                encoder_outputs=memory,
+                decoder_input_ids=input_ids[rows],
+                places=found,
+                use_cache=False,
+                output_attentions=True,
+            )
+            looked = cells_looked_at(out.cross_attentions[-GUIDED_LAYERS:], columns)
+            found = torch.tensor(
+                [
+                    self._tracked(tokens, cells, found.shape[1])
+                    for tokens, cells in zip(labels[rows].tolist(), looked.tolist(), strict=True)
+                ],
+                dtype=places.dtype,
+                device=places.device,
+            )
+        return places.index_copy(0, rows, found)
+
+    def _tracked(
+        self, tokens: list[int], looked: list[list[float]], length: int
+    ) -> list[tuple[float, float]]:
+        """The places to tell with the start token and each of some tokens but the last, padded."""
+        tracker = PlaceTracker(self.vocabulary)
+        steps = zip(tokens, looked, strict=True)
+        told = [tracker.step(token, tuple(cell)) for token, cell in steps if token != IGNORE]
+        return ([NOWHERE, *told] + [NOWHERE] * length)[:length]
 
     def _disturbed(self, input_ids: Tensor, labels: Tensor) -> Tensor:
         """Replace some input tokens by others of the batch, start tokens aside: a decoder that

@@ -199,6 +199,36 @@ class Patches:
 
 
 @dataclass(frozen=True)
+class Camera:
+    """Few pixels, a soft lens, noise and JPEG, as in photos of screens and paper, and old scans."""
+
+    share: float = 0.0  # of the pictures; 0 turns it off
+    symbol_min: float = 9.0  # size of the symbols in pixels, log-uniform between the two;
+    symbol_max: float = 30.0  # smaller ones stay as they are
+    blur_max: float = 0.07  # standard deviation, in symbol sizes
+    noise_max: float = 12.0  # standard deviation, of 255
+    quality_min: int = 25  # of the JPEG, up to 95
+
+    def __post_init__(self) -> None:
+        _check_shares(self.share)
+        _check_order("symbol", self.symbol_min, self.symbol_max)
+
+    def apply(self, drawn: Altered, rng: np.random.Generator) -> Altered:
+        wanted = _log_uniform(rng, self.symbol_min, self.symbol_max)
+        factor = min(1.0, wanted / drawn.symbol_size)
+        pixels = cv2.resize(drawn.pixels, None, fx=factor, fy=factor, interpolation=cv2.INTER_AREA)
+        size = drawn.symbol_size * factor
+        blur = size * rng.uniform(0, self.blur_max)
+        if blur > 0.3:  # of a pixel: less does nothing
+            pixels = cv2.GaussianBlur(pixels, (0, 0), blur)
+        noise = rng.normal(0, rng.uniform(0, self.noise_max), pixels.shape[:2])[..., None]
+        pixels = np.clip(pixels + noise, 0, 255).astype(np.uint8)
+        quality = int(rng.integers(self.quality_min, 96))
+        encoded = cv2.imencode(".jpg", pixels, [cv2.IMWRITE_JPEG_QUALITY, quality])[1]
+        return Altered(cv2.imdecode(encoded, cv2.IMREAD_COLOR), size)
+
+
+@dataclass(frozen=True)
 class PictureAugment:
     """What happens to a picture, in this order."""
 
@@ -206,6 +236,7 @@ class PictureAugment:
     affine: Affine = field(default_factory=Affine)
     rules: Rules = field(default_factory=Rules)  # on the paper, hence not slanted with the ink
     jitter: Jitter = field(default_factory=Jitter)
+    camera: Camera = field(default_factory=Camera)  # not among the article's
 
 
 def alter(picture: Image.Image, augment: PictureAugment, rng: np.random.Generator) -> Altered:

@@ -43,6 +43,7 @@ class BatchConfig:
     symbols_per_epoch: tuple[int, ...] = (0,)  # isolated symbols
     pieces_per_epoch: tuple[int, ...] = (0,)  # parts of formulas
     written_per_epoch: tuple[int, ...] = (0,)  # formulas of lists, written in ink
+    printed_per_epoch: tuple[int, ...] = (0,)  # pictures of printed formulas
     scale_min: float = 0.7  # symbol size relative to the model's, log-uniform
     scale_max: float = 1.4
 

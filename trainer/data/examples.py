@@ -13,10 +13,11 @@ from functools import cached_property
 from pathlib import Path
 from typing import Protocol
 
+import cv2
 import numpy as np
 
-from latexocr.errors import DataError, TexError
-from latexocr.imaging import prepare
+from latexocr.errors import DataError, ImageError, TexError
+from latexocr.imaging import MARGIN_PX, find_frame, prepare
 from latexocr.latex import canonical
 from trainer.data import crohme
 from trainer.data.strokes import (
@@ -113,6 +114,24 @@ class PictureExample:
 
     def _standard(self, symbol_px: float) -> np.ndarray:
         return prepare(self.encoded, symbol_px)
+
+
+class PrintedExample(PictureExample):
+    """A picture of dark print on white. There are many of them, so their shape is found without
+    all the care that a photo needs."""
+
+    @classmethod
+    def of(cls, example: PictureExample) -> "PrintedExample":
+        return cls(example.name, example.latex, example.encoded)
+
+    def expected_shape(self, symbol_px: float) -> tuple[int, int]:
+        grey = cv2.imdecode(np.frombuffer(self.encoded, np.uint8), cv2.IMREAD_GRAYSCALE)
+        if grey is None:
+            raise ImageError(f"{self.name}: expected a PNG or JPEG, got {len(self.encoded)} bytes")
+        frame = find_frame(255 - grey, symbol_px)
+        sides = ((frame.bottom - frame.top), (frame.right - frame.left))
+        height, width = (max(1, round(side * frame.scale)) + 2 * MARGIN_PX for side in sides)
+        return height, width
 
 
 def symbol_latex(label: str) -> str:

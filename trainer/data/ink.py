@@ -190,7 +190,7 @@ def formula_examples(
         forbidden, canonical formulas that must not be written, such as those of a test set.
     Raises: DataError if a path cannot be read or holds no list."""
     vocabulary = set(default_vocabulary())
-    lines = [(f"{name}:{number}", line) for path in paths for name, text in _lists(path, lists)
+    lines = [(f"{name}:{number}", line) for path in paths for name, text in read_lists(path, lists)
              for number, line in enumerate(text.splitlines(), 1) if line.strip()]  # fmt: skip
     if limit is not None:  # the order matters only where not all are taken
         lines = [lines[i] for i in np.random.default_rng(seed).permutation(len(lines))]
@@ -237,7 +237,7 @@ def _problem(
     return None if writer.can_write(tokens) else "no ink"
 
 
-def _lists(path: str | Path, pattern: str) -> Iterator[tuple[str, str]]:
+def read_lists(path: str | Path, pattern: str) -> Iterator[tuple[str, str]]:
     """(stem, text) of each list of a folder, an archive or a single file, by name."""
     path = Path(path)
     try:

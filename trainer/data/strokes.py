@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 import cv2
 import numpy as np
 
-from latexocr.imaging import MARGIN_PX, Frame, find_frame, standardize
+from latexocr.imaging import MARGIN_PX, Frame, erase_lines, find_frame, standardize
 
 PLAIN_PEN = 0.08  # pen width of the plain picture, in symbol sizes
 OVERSIZE = 2.0  # strokes are drawn this much larger than the standard picture, then averaged down
@@ -21,6 +21,7 @@ MAX_RASTER_PX = 6000  # a stray stroke far away must not ask for gigabytes
 MAX_HEIGHT_PX, MAX_WIDTH_PX = 384, 1536  # of the standard picture, margins included
 
 _SHIFT = 4  # binary places of the sub-pixel coordinates given to OpenCV
+_SEEN = 80  # of 255: what is fainter in a photo is not taken for ink
 _NO_SYMBOL = -1
 _FEW_SYMBOLS = 2  # with so few, a line of the paper could be part of the formula
 
@@ -87,9 +88,9 @@ class InkAugment:
     scale_max: float = 1.4
     scale_floor: float = 0.65  # no smaller than this by the true size either: it must be readable
     rule: float = 0.0  # probability that a line of the paper is left, from side to side
-    neighbours: float = (
-        0.0  # probability that the edges of other lines of writing are in the picture
-    )
+    erased: float = 0.0  # probability that lines of the paper were there and are taken away again
+    neighbours: float = 0.0  # probability that edges of other lines of writing are in the picture
+    pencil: float = 0.0  # probability that the ink has grain and gaps, and some of it is faint
 
     def __post_init__(self) -> None:
         if not 0 < self.pen_min <= self.pen_max or not 0 < self.scale_min <= self.scale_max:
@@ -200,10 +201,12 @@ def sample(
         n_strokes = trail.stroke[-1] + 1
         shades = 255 * (1 - augment.fade * rng.random() * rng.random(n_strokes))
     raster, points, zoom = _draw(trail.points, trail.stroke, pen, symbol_px * scale, shades)
-    wears = augment.rule > 0 or augment.neighbours > 0
+    wears = max(augment.rule, augment.erased, augment.neighbours) > 0
     if rng is not None and wears and len(ink.symbols) > _FEW_SYMBOLS:
         raster, lowered = _leave_remnants(raster, rng, pen * zoom, augment)
         points[:, 1] += lowered
+    if rng is not None and rng.random() < augment.pencil:
+        raster = _grain(raster, rng, pen * zoom)
     if rng is not None and rng.random() < augment.blur:
         raster = cv2.GaussianBlur(raster, (0, 0), rng.uniform(0.4, 1.2))
     frame = find_frame(raster, symbol_px, MAX_HEIGHT_PX, MAX_WIDTH_PX)
@@ -318,7 +321,33 @@ def _leave_remnants(
         raster, lowered = np.vstack([above, raster, below]), len(above)
     if rng.random() < augment.rule:
         raster = np.maximum(raster, _rule(raster.shape, rng, pen_px))
+    if rng.random() < augment.erased:
+        raster = _ruled_and_erased(raster, rng, pen_px)
     return raster, lowered
+
+
+def _ruled_and_erased(raster: np.ndarray, rng: np.random.Generator, pen_px: float) -> np.ndarray:
+    """The scars that are left where imaging takes the ruling of a page away."""
+    lines, depth = np.zeros(raster.shape, np.int32), raster
+    for number in range(1, int(rng.integers(1, 3)) + 1):
+        rule = _rule(raster.shape, rng, pen_px)
+        lines[rule > 0] = number
+        # Where both lie on each other it is darker than the line, though not twice as dark.
+        depth = np.maximum(depth, cv2.addWeighted(rule, 0.75, depth, 0.25, 0))
+    mask = (depth > _SEEN).astype(np.uint8)
+    return erase_lines(mask, depth, np.where(mask > 0, lines, 0))[1]
+
+
+def _grain(raster: np.ndarray, rng: np.random.Generator, pen_px: float) -> np.ndarray:
+    """Pencil or a dry pen on rough paper, as a camera sees it: dark and faint by turns."""
+    height, width = raster.shape
+    share = np.ones(raster.shape, np.float32)
+    for size, strength in ((pen_px * 0.4, 0.5), (pen_px * 6, 0.7)):
+        small = (max(2, round(height / size)), max(2, round(width / size)))
+        noise = rng.random(small, dtype=np.float32)
+        noise = cv2.resize(noise, (width, height), interpolation=cv2.INTER_CUBIC)
+        share *= 1 - strength * rng.random() * np.clip(noise, 0, 1)
+    return np.rint(raster * share).astype(np.uint8)
 
 
 def _edge_of_line(raster: np.ndarray, rng: np.random.Generator, from_top: bool) -> np.ndarray:
