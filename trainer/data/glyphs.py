@@ -84,13 +84,15 @@ class GlyphBook:
         fonts: Sequence[Path] = (),
         symbol_fonts: Sequence[Path] = (),
         held_out: bool = False,
+        all_donors: bool = False,
     ) -> None:
         """Args: donors, segmented inks; fonts, files of hand-lettered fonts; symbol_fonts, files of
         other fonts, from which no plain letters and digits are taken; held_out, whether to use the
         sources held out of training or the others. Held out are some writers and HELD_OUT_FONTS;
-        of the drawn symbols they use only straight lines, and what is put together from ink."""
+        of the drawn symbols they use only straight lines, and what is put together from ink.
+        all_donors: whether all donors are on that side, whoever they are."""
         self.held_out = held_out
-        self._samples = _samples(donors, held_out)
+        self._samples = _samples(donors, None if all_donors else held_out)
         self._writers = _writers(self._samples)
         self._names = sorted(self._writers)
         n_tokens = np.array([len(self._writers[name]) for name in self._names], dtype=np.float64)
@@ -241,13 +243,13 @@ def usual_box(token: str) -> tuple[float, float, float] | None:
 # --- Donated ink -----------------------------------------------------------------------------
 
 
-def _samples(donors: Sequence[Ink], held_out: bool) -> dict[str, list[_Donated]]:
-    """Symbols of the donors on this side of the split, by token."""
+def _samples(donors: Sequence[Ink], held_out: bool | None) -> dict[str, list[_Donated]]:
+    """Symbols of the donors on this side of the split, or of all if that is None, by token."""
     found: dict[str, list[_Donated]] = defaultdict(list)
     tokens: dict[str, str] = {}
     for ink in donors:
         source = writer_of(ink)
-        if is_held_out(source) != held_out:
+        if held_out is not None and is_held_out(source) != held_out:
             continue
         for symbol in ink.symbols:
             if symbol.label not in tokens:

@@ -61,9 +61,10 @@ class InkWriter:
         fonts: Sequence[Path] = (),
         symbol_fonts: Sequence[Path] = (),
         held_out: bool = False,
+        all_donors: bool = False,
     ) -> None:
         """Args: as GlyphBook's."""
-        self.book = GlyphBook(donors, fonts, symbol_fonts, held_out)
+        self.book = GlyphBook(donors, fonts, symbol_fonts, held_out, all_donors)
 
     def write(self, latex: str, rng: np.random.Generator, name: str = "written") -> Ink:
         """A formula as a person might write it.
@@ -199,7 +200,7 @@ def formula_examples(
     for name, line in lines:
         if limit is not None and len(examples) >= limit:
             break
-        latex = _training_form(line)
+        latex = training_form(line)
         problem = _problem(latex, writer, vocabulary, max_tokens)
         if problem or latex in seen:
             problems[problem or "repeated or forbidden"] += 1
@@ -210,7 +211,7 @@ def formula_examples(
     return examples
 
 
-def _training_form(latex: str) -> str | None:
+def training_form(latex: str) -> str | None:
     """Canonical without bold; None if it does not parse."""
     try:
         found = canonical(latex)
