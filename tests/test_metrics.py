@@ -1,9 +1,14 @@
-"""Scores on hand-worked cases, and against rapidfuzz's own distance."""
+"""Scores on hand-worked cases, and against what other libraries count on random pairs."""
+
+import random
 
 import numpy as np
 import pytest
+from torchmetrics.functional.text import edit_distance, word_error_rate
 
-from trainer.metrics import bootstrap_interval, score_readings, token_edits
+from trainer.metrics import bootstrap_interval, ratio_interval, score_readings, token_edits
+
+VOCABULARY = [*"abcx2+-=()", r"\alpha", r"\leq"]  # that comparable forms leave as they are
 
 
 @pytest.mark.parametrize(
@@ -53,3 +58,64 @@ def test_the_interval_is_that_of_resampling():
     rng = np.random.default_rng(2)
     means = [100 * rng.choice(hits, len(hits)).mean() for _ in range(3000)]
     assert (low, high) == pytest.approx(tuple(np.percentile(means, [2.5, 97.5])), abs=1.0)
+
+
+def random_pairs(n_pairs: int, seed: int) -> list[tuple[str, str]]:
+    """Formulas that comparable forms leave as they are, and readings with some edits."""
+    rng = random.Random(seed)
+    pairs = []
+    for _ in range(n_pairs):
+        truth = rng.choices(VOCABULARY, k=rng.randint(1, 30))
+        reading = [token for token in truth if rng.random() < 0.9]
+        for _ in range(rng.randint(0, 3)):
+            reading.insert(rng.randint(0, len(reading)), rng.choice(VOCABULARY))
+        pairs.append((" ".join(truth), " ".join(reading)))
+    return pairs
+
+
+def test_the_token_error_rate_is_the_word_error_rate_of_torchmetrics():
+    pairs = random_pairs(1000, seed=3)
+    for some in [pairs, *([pair] for pair in pairs)]:
+        truths, readings = zip(*some, strict=True)
+        expected = 100 * float(word_error_rate(list(readings), list(truths)))
+        assert score_readings(truths, readings).cer == pytest.approx(expected, abs=0.01)
+
+
+def test_expression_rates_count_edits_as_plainly_defined():
+    pairs = random_pairs(1000, seed=4)
+    edits = np.array([token_edits(*pair)[0] for pair in pairs])
+    expected = [float(edit_distance([r], [t])) for t, r in map(as_letters, pairs)]
+    assert edits.tolist() == expected
+    score = score_readings(*zip(*pairs, strict=True))
+    rates = [100 * float((edits <= limit).mean()) for limit in (0, 1, 2)]
+    assert [score.exprate, score.le1, score.le2] == pytest.approx(rates, abs=0.01)
+
+
+def as_letters(pair: tuple[str, str]) -> tuple[str, ...]:
+    """Each token as one character, for a distance that counts characters."""
+    return tuple("".join(chr(97 + VOCABULARY.index(t)) for t in side.split()) for side in pair)
+
+
+def test_the_interval_of_a_ratio_is_that_of_resampling():
+    rng = np.random.default_rng(5)
+    lengths = rng.integers(1, 30, 300)
+    edits = rng.binomial(lengths, 0.2)
+    drawn = [rng.integers(300, size=300) for _ in range(3000)]
+    ratios = [100 * edits[places].sum() / lengths[places].sum() for places in drawn]
+    expected = tuple(np.percentile(ratios, [2.5, 97.5]))
+    assert ratio_interval(edits, lengths) == pytest.approx(expected, abs=0.5)
+
+
+def test_intervals_hold_the_figures_and_shrink_with_more_formulas():
+    widths = []
+    for n_pairs in (50, 800):
+        score = score_readings(*zip(*random_pairs(n_pairs, seed=6), strict=True))
+        for value, (low, high) in (
+            (score.exprate, score.ci95),
+            (score.le1, score.le1_ci95),
+            (score.le2, score.le2_ci95),
+            (score.cer, score.cer_ci95),
+        ):
+            assert low <= value <= high
+        widths.append(score.cer_ci95[1] - score.cer_ci95[0])
+    assert widths[1] < widths[0] / 2

@@ -5,8 +5,17 @@ import random
 
 import pytest
 import sacrebleu
+import torch
+from torchmetrics.functional.text import perplexity as torchmetrics_perplexity
 
-from trainer.sequence_metrics import bleu, bleu_of_tokens, edit_score, perplexity
+from trainer.sequence_metrics import (
+    bleu,
+    bleu_interval,
+    bleu_of_tokens,
+    edit_score,
+    edit_score_interval,
+    perplexity,
+)
 
 VOCABULARY = [*"abcx2+-=()", r"\alpha", r"\leq"]  # that canonical forms leave as they are
 
@@ -111,7 +120,33 @@ def test_perplexity(truths, log_probabilities, expected):
     assert perplexity(truths, log_probabilities) == pytest.approx(expected)
 
 
-@pytest.mark.parametrize("score", [bleu, edit_score, perplexity])
+def test_perplexity_is_that_of_torchmetrics():
+    generator = torch.Generator().manual_seed(0)
+    for truth, _ in random_pairs(1000, seed=4):
+        n_tokens = len(truth) + 1  # the end token too
+        logits = torch.randn(1, n_tokens, 7, generator=generator)
+        target = torch.randint(7, (1, n_tokens), generator=generator)
+        chosen = torch.log_softmax(logits, dim=2).gather(2, target[..., None]).sum()
+        expected = float(torchmetrics_perplexity(logits, target))
+        assert perplexity([" ".join(truth)], [float(chosen)]) == pytest.approx(expected, rel=1e-4)
+
+
+@pytest.mark.parametrize(
+    ("score", "interval"), [(bleu, bleu_interval), (edit_score, edit_score_interval)]
+)
+def test_intervals_are_those_of_resampling(score, interval):
+    pairs = [tuple(map(" ".join, pair)) for pair in random_pairs(150, seed=2)]
+    low, high = interval(*zip(*pairs, strict=True))
+    rng = random.Random(3)
+    drawn = [rng.choices(pairs, k=len(pairs)) for _ in range(150)]
+    values = sorted(score(*zip(*some, strict=True)) for some in drawn)
+    assert low <= score(*zip(*pairs, strict=True)) <= high
+    assert (low, high) == pytest.approx((values[4], values[-5]), abs=2)
+
+
+@pytest.mark.parametrize(
+    "score", [bleu, bleu_interval, edit_score, edit_score_interval, perplexity]
+)
 @pytest.mark.parametrize(("truths", "others"), [([], []), (["a"], [])])
 def test_lists_that_do_not_fit_are_refused(score, truths, others):
     with pytest.raises(ValueError, match="expected"):

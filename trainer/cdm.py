@@ -26,7 +26,13 @@ from scipy.optimize import linear_sum_assignment
 from latexocr import latex_tables as tables
 from latexocr.render import Glyph
 from trainer.drawn_characters import Character, characters
-from trainer.metrics import bootstrap_interval, comparable_tokens, percent
+from trainer.metrics import (
+    Interval,
+    bootstrap_interval,
+    comparable_tokens,
+    percent,
+    ratio_interval,
+)
 from trainer.rendered import drawn
 from trainer.sequence_metrics import paired
 
@@ -42,14 +48,16 @@ _SCALES = (0.5, 2.0)  # a group may have become a script, or have ceased to be o
 class CdmScore:
     """cdm: mean over the formulas of F1 = 2 * matched / (true + read characters), percent.
 
-    exprate: ExpRate@CDM, percent of formulas whose F1 is 1, with ci95, its bootstrap interval.
+    exprate: ExpRate@CDM, percent of formulas whose F1 is 1. cdm_ci95 and, of exprate, ci95:
+    bootstrap intervals, percent.
     undrawn: truths that cannot be drawn; with these, and with readings that cannot be drawn, F1 is
     1 if the comparable tokens are the same and else 0."""
 
     n: int
     cdm: float
     exprate: float
-    ci95: tuple[float, float]
+    cdm_ci95: Interval
+    ci95: Interval
     undrawn: int
 
 
@@ -66,6 +74,7 @@ def score_cdm(truths: Sequence[str], readings: Sequence[str]) -> CdmScore:
         n=len(f1),
         cdm=percent(f1),
         exprate=percent(f1 == 1),
+        cdm_ci95=ratio_interval(f1, np.ones(len(f1))),
         ci95=bootstrap_interval(f1 == 1),
         undrawn=sum(true_glyphs is None for _, true_glyphs, _, _ in drawings),
     )

@@ -4,77 +4,45 @@ the equations of pages are found (`detector`), and found and read (`pages`).
 python -m trainer.measure recognizer --data crohme_test2014.tar.gz --labels crohme_labels_2014.tsv
 python -m trainer.measure recognizer --data im2latex_validate.tar.gz --part report --json
 python -m trainer.measure recognizer --data benchmarks/photos_dev.json --pictures photos_dev.tar.gz
+python -m trainer.measure recognizer --data benchmarks/wide.json --formulas formulas.tar.gz \\
+    --ink crohme_test2013.tar.gz --fonts kiloji.ttf kiloji_p.ttf --symbol-fonts DejaVuSans.ttf
 python -m trainer.measure detector --data benchmarks/photos_dev.json --pictures photos_dev.tar.gz
 python -m trainer.measure detector --data benchmarks/pages_synthetic.json \\
     --ink crohme_test2014.tar.gz --formulas wikipedia_validate.txt
 python -m trainer.measure pages --data benchmarks/photos_dev.json --pictures photos_dev.tar.gz
+
+--report DIR writes a report beside: report.json, summary.md, and index.html, in which every formula
+or page can be looked at. It holds pictures of the data set: mind its licence before you share it.
 """
 
 import argparse
 import json
 import logging
 import os
-import time
-from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
 
 from latexocr.detector import Detector
+from latexocr.errors import DataError
 from latexocr.hub import resolve
 from latexocr.pipeline import LatexOCR
 from latexocr.quantized import load_recognizer
-from latexocr.recognizer import Decoded, Recognizer
 from trainer.data.examples import PARTS, Example, load_examples
 from trainer.data.page_sets import load_lines, load_pages
+from trainer.data.wide import load_wide
 from trainer.measure_pages import measure_detector, measure_pages
-from trainer.metrics import score_readings
-
-N_TIMED = 100  # pictures that the single-picture time is the median of
-
-
-def measure_recognizer(
-    recognizer: Recognizer, examples: list[Example], n_beams: int = 1, n_timed: int = N_TIMED
-) -> tuple[dict[str, Any], list[Decoded]]:
-    """Figures of a recogniser on examples, and its readings.
-
-    Returns: exprate, le1, le2, cer (percent; see metrics.RecognitionScore), ci95 of exprate,
-        seconds_per_picture in batches, and median and 95th percentile of the milliseconds from an
-        array in memory to LaTeX, one picture at a time, imaging included."""
-    # An unreadable picture is a wrong reading, not a reason to leave it out.
-    pictures = [example.sample(recognizer.symbol_px, None, None).pixels for example in examples]
-    start = time.perf_counter()
-    readings = [found[0] for found in recognizer.decode(pictures, n_beams)]
-    seconds = time.perf_counter() - start
-    score = score_readings([e.latex for e in examples], [r.canonical for r in readings])
-    figures = asdict(score) | {
-        "seconds_per_picture": round(seconds / len(examples), 4),
-        "beams": n_beams,
-        "parameters": sum(p.numel() for p in recognizer.model.parameters()),
-        "threads": torch.get_num_threads(),
-    }
-    times = time_single(recognizer, examples[:n_timed], n_beams) if n_timed else []
-    if times:
-        figures |= {
-            "ms_median": round(float(np.median(times)), 1),
-            "ms_p95": round(float(np.percentile(times, 95)), 1),
-        }
-    return figures, readings
-
-
-def time_single(recognizer: Recognizer, examples: list[Example], n_beams: int) -> list[float]:
-    """Milliseconds for each picture, one at a time, after three to warm up."""
-    pictures = [example.picture() for example in examples]
-    for picture in pictures[:3]:
-        recognizer.read(picture, n_beams - 1)
-    times = []
-    for picture in pictures:
-        start = time.perf_counter()
-        recognizer.read(picture, n_beams - 1)
-        times.append(1000 * (time.perf_counter() - start))
-    return times
+from trainer.measure_recognizer import (
+    N_TIMED,
+    all_metrics,
+    measure_recognizer,
+    outcomes_of,
+    thumbnails,
+    write_readings,
+)
+from trainer.report import write_pages_report, write_recognizer_report
+from trainer.report_pages import PageRecord
 
 
 def parse_arguments(argv: list[str] | None = None) -> argparse.Namespace:
@@ -86,6 +54,8 @@ def parse_arguments(argv: list[str] | None = None) -> argparse.Namespace:
     for part in parts.choices.values():
         part.add_argument("--model", help="folder or Hub repository; default: embedded weights")
         part.add_argument("--json", action="store_true", help="print one JSON object")
+        part.add_argument("--report", type=Path, help="folder to write a report to")
+        part.add_argument("--threads", type=int, default=os.cpu_count() or 1)
     return parser.parse_args(argv)
 
 
@@ -93,12 +63,17 @@ def _recognizer_options(parser: argparse.ArgumentParser) -> None:
     add = parser.add_argument
     add("--data", required=True, help="folder or .tar.gz of InkML or of pictures, or Hub data set")
     add("--pictures", help="folder or .tar.gz of the pictures that --data, a JSON file, annotates")
+    add("--formulas", help="folder or .tar.gz of the lists that --data, a manifest, names lines of")
+    add("--ink", help="folder or .tar.gz of InkML to write these formulas with")
+    add("--fonts", nargs="*", default=(), help="hand-lettered fonts to write them with")
+    add("--symbol-fonts", nargs="*", default=(), help="other fonts, for symbols")
     add("--labels", help="TSV of truths by name, where the data has none or wrong ones")
     add("--part", choices=sorted(PARTS), help="part of a data set that is split by file name")
     add("--limit", type=int, help="measure the first so many examples only")
     add("--beams", type=int, default=1, help="1 is greedy decoding")
     add("--timed", type=int, default=N_TIMED, help="pictures to time one at a time; 0 for none")
-    add("--readings", help="JSON lines file to write truths and readings to")
+    add("--readings", type=Path, help="JSON lines file to write truths and readings to")
+    add("--full", action="store_true", help="all metrics, also those that draw; so does --report")
 
 
 def _page_options(parser: argparse.ArgumentParser) -> None:
@@ -112,7 +87,7 @@ def _page_options(parser: argparse.ArgumentParser) -> None:
 def main(argv: list[str] | None = None) -> None:
     logging.basicConfig(level=logging.WARNING, format="%(message)s")
     arguments = parse_arguments(argv)
-    torch.set_num_threads(os.cpu_count() or 1)
+    torch.set_num_threads(arguments.threads)
     figures = figures_of(arguments)
     if arguments.json:
         print(json.dumps(figures))
@@ -124,32 +99,50 @@ def figures_of(arguments: argparse.Namespace) -> dict[str, Any]:
     if arguments.what == "recognizer":
         return _recognizer_figures(arguments)
     pages = load_pages(arguments.data, arguments.pictures, arguments.ink, arguments.formulas)
+    records: list[PageRecord] | None = [] if arguments.report else None
     if arguments.what == "pages":
-        return measure_pages(LatexOCR(arguments.model), pages)
-    detector = Detector.from_pretrained(resolve(arguments.model, "detector"))
-    return measure_detector(detector, pages)
-
-
-def _recognizer_figures(arguments: argparse.Namespace) -> dict[str, Any]:
-    if arguments.pictures:
-        examples = load_lines(Path(arguments.data), arguments.pictures)[: arguments.limit]
+        figures = measure_pages(LatexOCR(arguments.model), pages, records)
     else:
-        examples = load_examples(
-            arguments.data, arguments.labels, arguments.part, limit=arguments.limit
-        )
-    recognizer = load_recognizer(resolve(arguments.model, "recognizer"))
-    figures, readings = measure_recognizer(recognizer, examples, arguments.beams, arguments.timed)
-    if arguments.readings:
-        write_readings(arguments.readings, examples, readings)
+        detector = Detector.from_pretrained(resolve(arguments.model, "detector"))
+        figures = measure_detector(detector, pages, records)
+    if records is not None:
+        title = f"{arguments.what}: {arguments.data.name}"
+        write_pages_report(arguments.report, title, figures, records)
     return figures
 
 
-def write_readings(path: str, examples: list[Example], readings: list[Decoded]) -> None:
-    with open(path, "w", encoding="utf-8") as file:
-        for example, reading in zip(examples, readings, strict=True):
-            row = {"name": example.name, "truth": example.latex, "reading": reading.canonical}
-            row["log_probability"] = round(reading.log_probability, 4)
-            file.write(json.dumps(row) + "\n")
+def _recognizer_figures(arguments: argparse.Namespace) -> dict[str, Any]:
+    examples = _examples(arguments)
+    recognizer = load_recognizer(resolve(arguments.model, "recognizer"))
+    figures, readings = measure_recognizer(recognizer, examples, arguments.beams, arguments.timed)
+    confidences = [recognizer.confidence(reading) for reading in readings]
+    if arguments.readings:
+        write_readings(arguments.readings, examples, readings, confidences)
+    if not arguments.full and not arguments.report:
+        return figures
+    truths, texts = [e.latex for e in examples], [r.canonical for r in readings]
+    figures |= all_metrics(truths, texts, confidences)
+    if arguments.report:
+        outcomes = outcomes_of(examples, readings, confidences)
+        title = f"recognizer: {Path(arguments.data).name}"
+        write_recognizer_report(arguments.report, title, figures, outcomes, thumbnails(examples))
+    return figures
+
+
+def _examples(arguments: argparse.Namespace) -> list[Example]:
+    if arguments.pictures:
+        return [*load_lines(Path(arguments.data), arguments.pictures)][: arguments.limit]
+    if arguments.formulas:
+        if not arguments.ink:
+            raise DataError("expected --ink, InkML to write the manifest's formulas with")
+        return load_wide(
+            arguments.data,
+            arguments.formulas,
+            arguments.ink,
+            arguments.fonts,
+            arguments.symbol_fonts,
+        )[: arguments.limit]
+    return load_examples(arguments.data, arguments.labels, arguments.part, limit=arguments.limit)
 
 
 if __name__ == "__main__":

@@ -17,15 +17,21 @@ from latexocr.page_boxes import find_equations
 from latexocr.pipeline import LatexOCR, Page
 from trainer.data.page_sets import PageExample
 from trainer.detection_metrics import PageResult, iou, score_pages
-from trainer.metrics import bootstrap_interval, percent, token_edits
+from trainer.metrics import Interval, bootstrap_interval, percent, ratio_interval, token_edits
+from trainer.report_pages import LineOutcome, PageRecord, page_record
 
 MAX_BOXES = 200  # of a page that count for mAP
 ANY_SCORE = 0.05  # from which boxes count for mAP, which weighs them by their score
 
 
-def measure_detector(detector: Detector, pages: Sequence[PageExample]) -> dict[str, Any]:
+def measure_detector(
+    detector: Detector, pages: Sequence[PageExample], records: list[PageRecord] | None = None
+) -> dict[str, Any]:
     """Precision, recall and F1 in percent at an intersection over union of 0.5 and 0.75, of the
-    boxes that a user would see, and COCO's mean average precision in percent."""
+    boxes that a user would see, and COCO's mean average precision in percent; ci95 are bootstrap
+    intervals over pages. (mAP has none: each resample would take COCO's whole evaluation.)
+
+    Args: records, what was found on each page is added to it for a report."""
     seen: list[PageResult] = []
     raw: list[PageResult] = []
     start = time.perf_counter()
@@ -33,6 +39,8 @@ def measure_detector(detector: Detector, pages: Sequence[PageExample]) -> dict[s
         picture = page.picture()
         seen.append(_result(find_equations(detector, picture), page))
         raw.append(_result(detector.detect(picture, score_min=ANY_SCORE), page))
+        if records is not None:
+            records.append(page_record(page.name, picture, seen[-1]))
     seconds = time.perf_counter() - start
     at_50, at_75 = score_pages(seen, 0.5), score_pages(seen, 0.75)
     found = {
@@ -46,7 +54,15 @@ def measure_detector(detector: Detector, pages: Sequence[PageExample]) -> dict[s
         **mean_average_precision(raw),
         "seconds_per_page": seconds / len(pages) / 2,  # each page is looked at twice
     }
-    return {key: round(value, 2) for key, value in found.items()}
+    figures: dict[str, Any] = {key: round(value, 2) for key, value in found.items()}
+    return figures | {"f1_ci95": f1_interval(seen, 0.5), "f1_iou75_ci95": f1_interval(seen, 0.75)}
+
+
+def f1_interval(pages: Sequence[PageResult], min_iou: float) -> Interval:
+    """95 % percentile bootstrap interval of F1 over pages, percent."""
+    scores = [score_pages([page], min_iou) for page in pages]
+    counts = [(2 * one.n_right, one.n_found + one.n_true) for one in scores]
+    return ratio_interval(*np.array(counts).T)
 
 
 def _result(found: Sequence[Detection], page: PageExample) -> PageResult:
@@ -87,42 +103,49 @@ def mean_average_precision(pages: Sequence[PageResult]) -> dict[str, float]:
     return {name: float(value) for name, value in figures.items()}
 
 
-def measure_pages(ocr: LatexOCR, pages: Sequence[PageExample]) -> dict[str, Any]:
+def measure_pages(
+    ocr: LatexOCR, pages: Sequence[PageExample], records: list[PageRecord] | None = None
+) -> dict[str, Any]:
     """Page score: percent of the true lines that are both found (intersection over union of 0.5)
     and read exactly. Lines whose truth is unknown do not count.
 
+    Args: records, what was found and read on each page is added to it for a report.
     Raises: DataError if there is no line with a truth."""
-    hits: list[bool] = []
-    n_found = 0
+    outcomes: list[LineOutcome] = []
     start = time.perf_counter()
     for example in pages:
-        outcome = lines_read(ocr.read_page(example.picture()), example)
-        n_found += sum(found for found, _ in outcome)
-        hits += [exact for _, exact in outcome]
+        picture = example.picture()
+        page = ocr.read_page(picture)
+        lines = lines_read(page, example)
+        outcomes += lines
+        if records is not None:
+            found = [Detection(equation.box, equation.score) for equation in page.equations]
+            records.append(page_record(example.name, picture, _result(found, example), lines))
     seconds = time.perf_counter() - start
-    if not hits:
+    if not outcomes:
         raise DataError("expected pages with transcribed equations to measure with, got none")
-    right = np.array(hits)
+    right = np.array([line.is_right for line in outcomes])
     return {
         "pages": len(pages),
-        "lines": len(hits),
-        "found": round(100 * n_found / len(hits), 2),
+        "lines": len(outcomes),
+        "found": percent(np.array([line.is_found for line in outcomes])),
         "page_score": percent(right),
         "ci95": bootstrap_interval(right),
         "seconds_per_page": round(seconds / len(pages), 3),
     }
 
 
-def lines_read(page: Page, example: PageExample) -> list[tuple[bool, bool]]:
-    """For each true line with a truth: whether it was found, and whether it was read exactly."""
+def lines_read(page: Page, example: PageExample) -> list[LineOutcome]:
+    """For each true line with a truth, what was found and read in its place."""
     boxes = np.array([equation.box for equation in page.equations]).reshape(-1, 4)
     overlap = iou(boxes, example.boxes)
-    outcome: list[tuple[bool, bool]] = []
+    lines: list[LineOutcome] = []
     for i, truth in enumerate(example.latex):
         if truth is None:
             continue
         best = int(overlap[:, i].argmax()) if len(boxes) else -1
         found = best >= 0 and overlap[best, i] >= 0.5
         reading = page.equations[best].reading.latex if found else ""
-        outcome.append((found, found and token_edits(truth, reading)[0] == 0))
-    return outcome
+        is_right = bool(found) and token_edits(truth, reading)[0] == 0
+        lines.append(LineOutcome(truth, reading, bool(found), is_right))
+    return lines

@@ -8,13 +8,14 @@ is written does not count.
 from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
 
 from latexocr.errors import RenderError, TexError
 from latexocr.latex import pretty
 from latexocr.render import Box, Glyph, glyphs
-from trainer.metrics import bootstrap_interval, comparable_tokens, percent
+from trainer.metrics import Interval, bootstrap_interval, comparable_tokens, percent
 from trainer.sequence_metrics import paired
 
 # 1/1000 em. Brackets that grow stand 12 lower and 10 closer than plain ones; the smallest shift
@@ -31,7 +32,7 @@ class RenderedScore:
 
     n: int
     match: float
-    ci95: tuple[float, float]
+    ci95: Interval
     undrawn: int
     undrawn_readings: int
 
@@ -40,8 +41,14 @@ def drawn(latex: str) -> list[Glyph] | None:
     """The glyphs of a formula in its pretty form, or None if it cannot be drawn.
 
     Spaces, sizes and upright letters are left out: handwriting has none of them."""
+    found = _drawn(latex)
+    return None if found is None else list(found)
+
+
+@lru_cache(maxsize=4096)  # a set's truths and readings are drawn once for all metrics
+def _drawn(latex: str) -> tuple[Glyph, ...] | None:
     try:
-        return glyphs(pretty(latex))
+        return tuple(glyphs(pretty(latex)))
     except (TexError, RenderError):
         return None
 
@@ -93,7 +100,7 @@ def _looks_like(
 
 
 def score_rendered(truths: Sequence[str], readings: Sequence[str]) -> RenderedScore:
-    """Rendered match over a set of formulas.
+    """Rendered match over a set of formulas: those that look like their truths / all.
 
     Raises: ValueError if the lists differ in length or are empty."""
     pairs = paired(truths, readings)

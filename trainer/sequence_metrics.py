@@ -8,10 +8,17 @@ import math
 from collections import Counter
 from collections.abc import Sequence
 
+import numpy as np
 from rapidfuzz.distance import Levenshtein
 
 from latexocr.latex import canonical
-from trainer.metrics import comparable_tokens
+from trainer.metrics import (
+    Interval,
+    comparable_tokens,
+    interval_of,
+    ratio_interval,
+    resampled_sums,
+)
 
 BLEU_ORDER = 4  # n-grams of 1 to so many tokens
 
@@ -42,21 +49,35 @@ def bleu(truths: Sequence[str], readings: Sequence[str]) -> float:
     return bleu_of_tokens([truth for truth, _ in pairs], [reading for _, reading in pairs])
 
 
+def bleu_interval(truths: Sequence[str], readings: Sequence[str]) -> Interval:
+    """95 % percentile bootstrap interval of bleu over the formulas, percent. Errors as bleu."""
+    counts = [_bleu_counts(*map(_tokens, pair)) for pair in paired(truths, readings)]
+    return interval_of(_bleu_of_counts(resampled_sums(np.array(counts))))
+
+
 def bleu_of_tokens(truths: Sequence[Sequence[str]], readings: Sequence[Sequence[str]]) -> float:
     """BLEU-4 of sequences of any tokens, percent; see bleu."""
-    log_precisions = []
-    for n in range(1, BLEU_ORDER + 1):
-        common = total = 0
-        for truth, reading in zip(truths, readings, strict=True):
-            read = _ngrams(reading, n)
-            common += (read & _ngrams(truth, n)).total()
-            total += read.total()
-        if not common:
-            return 0.0
-        log_precisions.append(math.log(common / total))
-    n_true, n_read = sum(map(len, truths)), sum(map(len, readings))
-    brevity = min(0.0, 1 - n_true / n_read)
-    return round(100 * math.exp(brevity + sum(log_precisions) / BLEU_ORDER), 2)
+    pairs = zip(truths, readings, strict=True)
+    counts = np.array([_bleu_counts(truth, reading) for truth, reading in pairs])
+    return round(float(_bleu_of_counts(counts.sum(axis=0))), 2)
+
+
+def _bleu_counts(truth: Sequence[str], reading: Sequence[str]) -> list[int]:
+    """Of one formula, all that BLEU sums: the n-grams of its reading that the truth has too, n from
+    1 to 4; all n-grams of its reading; the tokens of the truth and of the reading."""
+    read = [_ngrams(reading, n) for n in range(1, BLEU_ORDER + 1)]
+    common = [(grams & _ngrams(truth, n)).total() for n, grams in enumerate(read, start=1)]
+    return [*common, *(grams.total() for grams in read), len(truth), len(reading)]
+
+
+def _bleu_of_counts(counts: np.ndarray) -> np.ndarray:
+    """BLEU in percent of sums of _bleu_counts, (..., 10) -> (...)."""
+    common, total = counts[..., :BLEU_ORDER], counts[..., BLEU_ORDER : 2 * BLEU_ORDER]
+    n_true, n_read = counts[..., -2], counts[..., -1]
+    precisions = np.maximum(common, 1) / np.maximum(total, 1)  # those of 0 are seen to below
+    brevity = np.minimum(0.0, 1 - n_true / np.maximum(n_read, 1))
+    score = 100 * np.exp(brevity + np.log(precisions).mean(axis=-1))
+    return np.where((common > 0).all(axis=-1), score, 0.0)
 
 
 def _ngrams(tokens: Sequence[str], n: int) -> Counter[tuple[str, ...]]:
@@ -70,12 +91,24 @@ def edit_score(truths: Sequence[str], readings: Sequence[str]) -> float:
     they are divided.
     Raises: ValueError if the lists differ in length or are empty.
     Source: the edit distance score of im2markup (Deng et al. 2017, arXiv:1609.04938)."""
-    edits = longest = 0
+    edits, longest = _edits(truths, readings).sum(axis=0)
+    return round(100 * float(1 - edits / longest), 2) if longest else 100.0
+
+
+def edit_score_interval(truths: Sequence[str], readings: Sequence[str]) -> Interval:
+    """95 % percentile bootstrap interval of edit_score, percent. Errors as edit_score."""
+    edits, longest = _edits(truths, readings).T
+    return ratio_interval(longest - edits, longest)
+
+
+def _edits(truths: Sequence[str], readings: Sequence[str]) -> np.ndarray:
+    """(N, 2): of each formula the edits, and the length of the longer side."""
+    rows = []
     for truth, reading in paired(truths, readings):
         true_tokens, read_tokens = _tokens(truth), _tokens(reading)
-        edits += Levenshtein.distance(true_tokens, read_tokens)
-        longest += max(len(true_tokens), len(read_tokens))
-    return round(100 * (1 - edits / longest), 2) if longest else 100.0
+        longest = max(len(true_tokens), len(read_tokens))
+        rows.append((Levenshtein.distance(true_tokens, read_tokens), longest))
+    return np.array(rows)
 
 
 def perplexity(truths: Sequence[str], log_probabilities: Sequence[float]) -> float:

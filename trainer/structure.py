@@ -19,7 +19,7 @@ from latexocr import latex_tables as tables
 from latexocr.errors import TexError
 from latexocr.latex import Command, Grid, Node, Row, Scripts, Symbol, Text, comparable, parse
 from latexocr.latex_tree import takes_limits
-from trainer.metrics import bootstrap_interval, comparable_tokens, percent
+from trainer.metrics import Interval, bootstrap_interval, comparable_tokens, percent
 from trainer.sequence_metrics import paired
 
 RIGHT, SUP, SUB, ABOVE, BELOW, INSIDE = "Right", "Sup", "Sub", "Above", "Below", "Inside"
@@ -49,15 +49,19 @@ _GROUP, _LINE, _CELL = "{ }", r"\\", "&"  # labels of what has no ink
 @dataclass(frozen=True)
 class StructureScore:
     """exprate, le1, le2: percent of formulas with 0, at most 1, at most 2 label errors; structure:
-    percent whose relations are all right, whatever the symbols. ci95: bootstrap interval of
-    exprate, percent. unparsed: truths that do not parse; each of their tokens is then a symbol."""
+    percent whose relations are all right, whatever the symbols. ci95 of exprate, and le1_ci95,
+    le2_ci95, structure_ci95: bootstrap intervals, percent. unparsed: truths that do not parse; each
+    of their tokens is then a symbol."""
 
     n: int
     exprate: float
     le1: float
     le2: float
     structure: float
-    ci95: tuple[float, float]
+    ci95: Interval
+    le1_ci95: Interval
+    le2_ci95: Interval
+    structure_ci95: Interval
     unparsed: int
 
 
@@ -94,13 +98,17 @@ def score_structure(truths: Sequence[str], readings: Sequence[str]) -> Structure
     Raises: ValueError if the lists differ in length or are empty."""
     pairs = [(_tree(truth), _tree(reading)) for truth, reading in paired(truths, readings)]
     errors = np.array([label_errors(truth, reading) for (truth, _), (reading, _) in pairs])
+    same_relations = np.array([t.keys() == r.keys() for (t, _), (r, _) in pairs])
     return StructureScore(
         n=len(pairs),
         exprate=percent(errors == 0),
         le1=percent(errors <= 1),
         le2=percent(errors <= 2),
-        structure=percent(np.array([t.keys() == r.keys() for (t, _), (r, _) in pairs])),
+        structure=percent(same_relations),
         ci95=bootstrap_interval(errors == 0),
+        le1_ci95=bootstrap_interval(errors <= 1),
+        le2_ci95=bootstrap_interval(errors <= 2),
+        structure_ci95=bootstrap_interval(same_relations),
         unparsed=sum(not parsed for (_, parsed), _ in pairs),
     )
 
