@@ -260,7 +260,7 @@ def test_the_detector_is_measured_on_annotated_pages(run, annotated):
     assert figures["f1"] == figures["f1_iou75"] == pytest.approx(600 / 7, abs=0.01)
     assert figures["map"] == figures["map_50"] == pytest.approx(7600 / 101, abs=0.01)
     assert figures["seconds_per_page"] >= 0
-    table = dict(line.split() for line in run("detector", *options).splitlines())
+    table = dict(line.split(maxsplit=1) for line in run("detector", *options).splitlines())
     assert set(table) == set(figures)
 
 

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import argparse
 import logging
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import pairwise
 from pathlib import Path
@@ -22,19 +22,20 @@ import numpy as np
 
 from latexocr.errors import DataError
 from trainer.data.crohme import read_inks
-from trainer.data.page import figures
 from trainer.data.page.camera import View, dim, expose, flat_view, light, random_view
 from trainer.data.page.drawing import Canvas, Drawing, Pen, ink_box
 from trainer.data.page.expressions import Expressions
+from trainer.data.page.furniture import furniture
 from trainer.data.page.layout import Column, Item, Kind, Style, Writer
 from trainer.data.page.paper import Sheet, background, draw_ruling, grain, random_sheet
 from trainer.data.page.printed import Renderer, mathra_renderer, read_formulas
-from trainer.data.page.prose import Hand, find_fonts, typeset
+from trainer.data.page.prose import FontLettering, Hand, Lettering, find_fonts, typeset
 from trainer.data.strokes import Ink, rng_for
 
 MIN_SEEN = 0.6  # an expression of which less is in the picture is to be ignored
 MIN_BOX_PX = 3.0
 MAX_SIDE_PX = 10_000
+NAMES = ("Ana 9", "M. Silva", "Name:", "Tom, 7b", "Date:", "Lee", "page 3", "Olivia-2")
 SHARES = (
     *("printed", "photo", "slip", "board", "prose"),
     *("extras", "grain", "light", "wear", "scattered"),
@@ -47,8 +48,8 @@ class PageConfig:
 
     long_side_min: int = 800  # of the picture, pixels
     long_side_max: int = 1300
-    rows_min: float = 11.0  # rows of writing that a whole sheet has room for, log-uniform
-    rows_max: float = 42.0
+    rows_min: float = 12.0  # rows of writing that a whole sheet has room for, more often many
+    rows_max: float = 46.0
     max_equations: int = 32
     printed: float = 0.15  # share of pages whose formulas are printed
     photo: float = 0.7  # share seen by a camera; the others lie flat, as scans and screenshots do
@@ -144,7 +145,8 @@ class PageGenerator:
         """All decisions about what is written where, and how it is looked at."""
         config = self.config
         long_side = int(rng.integers(config.long_side_min, config.long_side_max + 1))
-        rows = float(np.exp(rng.uniform(np.log(config.rows_min), np.log(config.rows_max))))
+        least, most = np.log(config.rows_min), np.log(config.rows_max)
+        rows = float(np.exp(least + rng.random() ** 0.7 * (most - least)))
         is_slip = rng.random() < config.slip
         height, width, row = _sheet_size(rng, long_side, rows, is_slip)
         sheet = random_sheet(rng, height, width, row, config.board)
@@ -164,7 +166,7 @@ class PageGenerator:
         style = self._style(rng, sheet)
         most = int(np.exp(rng.uniform(np.log(1), np.log(config.max_equations + 0.99))))
         # Most pages are full ones; some hold only a line or two.
-        most = most if rng.random() < 0.35 else config.max_equations
+        most = most if rng.random() < 0.2 else config.max_equations
         writer = Writer(style, rng, most)
         writer.items += self._furniture(rng, sheet, style)
         if rng.random() < config.scattered:
@@ -180,26 +182,27 @@ class PageGenerator:
         symbol = sheet.row * (rng.uniform(0.42, 0.72) if not is_printed else rng.uniform(0.5, 0.75))
         pen, prose_pen = _pens(rng, symbol, sheet.is_dark, is_printed)
         hand = Hand(source.bank, rng)
-        writer = source.printed(rng) if is_printed else source.by_hand(rng, hand)
-        by_letters = not is_printed and rng.random() < 0.5
         font = self._font(rng, is_printed or rng.random() < 0.12)
-
-        def words(text: str) -> Drawing:
-            return hand.write(text) if by_letters and hand.can_write(text) else typeset(text, font)
-
+        if is_printed:
+            writer = source.printed(rng)
+        elif rng.random() < 0.15:
+            writer = source.by_hand(rng, FontLettering(font, int(rng.integers(0, 4))), school=1.0)
+        else:
+            writer = source.by_hand(rng, hand)
+        by_letters = not is_printed and hand.can_write("en") and rng.random() < 0.6
         return Style(
             expression=writer.one,
             steps=writer.steps,
-            words=words,
+            words=_words(rng, hand if by_letters else None, font),
             pen=pen,
             prose_pen=prose_pen,
             symbol=symbol,
             row=sheet.row,
-            prose=config.prose * rng.choice([0.0, 0.5, 1.0, 2.0]),
+            prose=config.prose * rng.choice([0.0, 0.3, 0.8, 1.9]),
             extras=config.extras * rng.choice([0.0, 1.0, 2.0]),
             slant=0.0 if is_printed else float(np.radians(rng.normal(0, 5))),
             drift=0.0 if is_printed else abs(rng.normal(0, 0.012)),
-            tight=rng.uniform(0.1, 0.4),
+            tight=rng.choice([rng.uniform(0.1, 0.4), rng.uniform(-0.45, 0.1)]),
         )
 
     def _font(self, rng: np.random.Generator, in_print: bool) -> str | None:
@@ -207,18 +210,17 @@ class PageGenerator:
         return fonts[int(rng.integers(len(fonts)))] if fonts else None
 
     def _furniture(self, rng: np.random.Generator, sheet: Sheet, style: Style) -> list[Item]:
-        """What the paper's maker or the back of the sheet puts on a page."""
-        items: list[Item] = []
+        """What the paper's maker or the back of the sheet puts on a page, and the writer's name."""
         extras = self.config.extras
-        if rng.random() < 0.4 * extras:
-            items += _form(rng, sheet)
-        if rng.random() < 0.35 * extras:
+        items = furniture(rng, sheet, self._font(rng, in_print=True), extras)
+        if rng.random() < 0.55 * extras:
             items += self._bleed_through(rng, sheet, style)
-        if rng.random() < 0.3 * extras and sheet.has_spiral:
-            brand = typeset(str(rng.choice(["VERINT", "NOTES", "2026", "Date"])), None)
-            size = 0.5 * sheet.row
-            at = (0.8 * sheet.width, sheet.height - 0.7 * sheet.row)
-            items.append(Item(brand.scaled(size).moved(*at), Pen((60, 60, 60)), Kind.OTHER))
+        if rng.random() < 0.3 * extras:
+            name = style.words(str(rng.choice(NAMES)))
+            if name.strokes or name.outlines:
+                at = rng.uniform(0.5, 0.85) * sheet.width, rng.uniform(0.2, 0.8) * sheet.row
+                placed = name.scaled(0.8 * style.symbol).at(*at)
+                items.append(Item(placed, style.prose_pen, Kind.OTHER))
         return items
 
     def _bleed_through(self, rng: np.random.Generator, sheet: Sheet, style: Style) -> list[Item]:
@@ -226,7 +228,7 @@ class PageGenerator:
         back = Writer(replace(style, extras=0.0), rng, 12)
         for column in _columns(rng, sheet, style)[:1]:
             back.fill(column)
-        share = rng.uniform(0.04, 0.16)
+        share = rng.uniform(0.04, 0.22)
         colour = tuple(int(255 - share * (255 - c)) for c in style.pen.colour)
 
         def mirrored(points: np.ndarray) -> np.ndarray:
@@ -336,7 +338,8 @@ def _sheet_size(
     height, width = (
         (long_side, long_side / aspect) if aspect >= 1 else (long_side * aspect, long_side)
     )
-    return height, width, height / rows
+    # Landscape pages have fewer rows, not lower ones.
+    return height, width, 1.15 * float(np.sqrt(height * width)) / rows
 
 
 def _columns(rng: np.random.Generator, sheet: Sheet, style: Style) -> list[Column]:
@@ -400,6 +403,22 @@ def _pens(
     return pen, Pen((30, 30, 30) if not is_dark else (230, 230, 230), pen.width)
 
 
+def _words(
+    rng: np.random.Generator, hand: Lettering | None, font: str | None
+) -> Callable[[str], Drawing]:
+    """How a page's lines of text are written, by hand where there is one, else in a font."""
+    room = " " * int(rng.choice([1, 1, 1, 2, 3]))
+    is_loud = rng.random() < 0.12
+
+    def words(text: str) -> Drawing:
+        text = text.upper() if is_loud else text
+        if hand is None:
+            return typeset(text.replace(" ", room), font)
+        return hand.write("".join(c for c in text if hand.can_write(c)))
+
+    return words
+
+
 def _ink_colour(rng: np.random.Generator, is_dark: bool) -> tuple[int, int, int]:
     """Of a pen on white; on a dark board it is the light that the chalk takes from black."""
     if is_dark:
@@ -408,25 +427,12 @@ def _ink_colour(rng: np.random.Generator, is_dark: bool) -> tuple[int, int, int]
     else:
         inks = [(30, 30, 35), (35, 50, 140), (25, 35, 85), (95, 95, 100), (190, 40, 55),
                 (40, 110, 70), (110, 50, 120)]  # fmt: skip
-        chosen = int(rng.choice(7, p=[0.36, 0.25, 0.12, 0.15, 0.07, 0.03, 0.02]))
+        chosen = int(rng.choice(7, p=[0.29, 0.25, 0.12, 0.22, 0.07, 0.03, 0.02]))
         fade = rng.choice([rng.uniform(0, 0.3), rng.uniform(0, 0.68)])
         colour = np.array(inks[chosen], float)
         colour += fade * (235 - colour)
     red, green, blue = (int(c) for c in np.clip(colour, 0, 235))
     return red, green, blue
-
-
-def _form(rng: np.random.Generator, sheet: Sheet) -> list[Item]:
-    """Printed frames of a form or worksheet."""
-    pen = Pen((int(rng.uniform(20, 120)),) * 3, max(0.7, rng.uniform(0.001, 0.0025) * sheet.width))
-    n = int(rng.integers(1, 4))
-    x0, x1 = rng.uniform(0.02, 0.1) * sheet.width, rng.uniform(0.9, 0.98) * sheet.width
-    edges = np.linspace(rng.uniform(0.02, 0.12), 0.97, n + 1) * sheet.height
-    cells = int(rng.integers(2, 9))
-    return [
-        Item(figures.grid_frame(x0, a, x1, a + 0.93 * (b - a), cells), pen, Kind.OTHER)
-        for a, b in pairwise(edges)
-    ]
 
 
 # --- Contact sheets ----------------------------------------------------------------------------

@@ -82,7 +82,7 @@ def random_view(
         aspect = 1 / aspect
     height = long_side if aspect >= 1 else max(64, round(long_side * aspect))
     width = long_side if aspect < 1 else max(64, round(long_side / aspect))
-    fill = rng.choice([rng.uniform(0.7, 0.98), rng.uniform(0.95, 1.25)])
+    fill = rng.choice([rng.uniform(0.6, 0.98), rng.uniform(0.95, 1.25)])
     zoom = fill * min(height / page_height, width / page_width)
     middle = np.array([page_width, page_height]) / 2
     corners = np.array([[0, 0], [1, 0], [1, 1], [0, 1]]) * [page_width, page_height]

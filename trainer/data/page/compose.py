@@ -35,17 +35,28 @@ def beside(rng: np.random.Generator, parts: Sequence[Expression], gap: float = 0
 
 
 def fraction(rng: np.random.Generator, top: Expression, bottom: Expression) -> Expression:
-    """One above the other with a bar between them."""
+    """One above the other with a bar between them; now and then it is too short for them."""
     width = max(top.drawing.extent[0], bottom.drawing.extent[0]) + rng.uniform(0.2, 0.6)
     gap = rng.uniform(0.15, 0.35)
     rows = [part.drawing.at((width - part.drawing.extent[0]) / 2, 0.0) for part in (top, bottom)]
     upper = rows[0].moved(0, -gap - rows[0].bounds[1][1])
     lower = rows[1].moved(0, gap)
-    bar = _wavy(rng, np.linspace((0.0, 0.0), (width, rng.normal(0, 0.06)), 12))
+    reach = width * (rng.uniform(0.35, 0.9) if rng.random() < 0.2 else 1.0)
+    if reach < width:
+        upper = upper.moved((reach - width) / 2 * rng.random(), 0)
+    bar = _wavy(rng, np.linspace((0.0, 0.0), (reach, rng.normal(0, 0.06)), 12))
     latex = None
     if top.latex is not None and bottom.latex is not None:
         latex = rf"\frac{{{top.latex}}}{{{bottom.latex}}}"
     return Expression(joined([upper, lower, Drawing((bar,))]), latex)
+
+
+def level_with_top(rng: np.random.Generator, tall: Expression, rest: Expression) -> Expression:
+    """A fraction, and what follows it written at the height of what stands above the bar."""
+    low, high = tall.drawing.bounds
+    top = low[1] + rng.uniform(-0.1, 0.35) * (high[1] - low[1])
+    placed = rest.drawing.at(high[0] + rng.uniform(0.25, 1.8), top)
+    return Expression(joined([tall.drawing, placed]), _together([tall.latex, rest.latex], " "))
 
 
 def root(rng: np.random.Generator, inner: Expression) -> Expression:
@@ -68,10 +79,11 @@ def root(rng: np.random.Generator, inner: Expression) -> Expression:
 
 def system(rng: np.random.Generator, lines: Sequence[Expression]) -> Expression:
     """Equations below each other behind one brace."""
-    rows = _stacked(rng, lines, rng.uniform(0.35, 1.2))
+    rows = _stacked(rng, lines, rng.uniform(0.35, 1.0) if rng.random() < 0.6 else rng.uniform(1, 2))
     low, high = rows.bounds
-    over = rng.uniform(-0.2, 0.3)
-    brace = _brace(rng, low[1] - over, high[1] + over).moved(low[0] - rng.uniform(0.3, 1.2), 0)
+    over = rng.uniform(-0.5, 0.3)
+    gap = rng.uniform(0.2, 1.0) if rng.random() < 0.6 else rng.uniform(1, 3)
+    brace = _brace(rng, low[1] - over, high[1] + over).moved(low[0] - gap, 0)
     inner = _together([line.latex for line in lines], r" \\ ")
     latex = None if inner is None else rf"\left\{{\begin{{matrix}}{inner}\end{{matrix}}\right."
     return Expression(joined([brace, rows]), latex)
@@ -82,7 +94,7 @@ def matrix(
 ) -> Expression:
     """Rows of cells, all rows equally long, in brackets or parentheses."""
     widths = [max(row[i].drawing.extent[0] for row in cells) for i in range(len(cells[0]))]
-    gap_x, gap_y = rng.uniform(0.7, 1.6), rng.uniform(0.4, 0.9)
+    gap_x, gap_y = rng.uniform(0.7, 2.2), rng.uniform(0.4, 1.2)
     placed, y = [], 0.0
     for row in cells:
         height = max(cell.drawing.extent[1] for cell in row)
@@ -98,7 +110,9 @@ def matrix(
     depth = 0.35 if has_brackets else 0.3
     left = _bracket(rng, low[1] - over, high[1] + over, depth, has_brackets)
     right = Drawing(tuple(stroke * [-1, 1] for stroke in left.strokes))
-    parts = [left.moved(low[0] - gap - depth, 0), inside, right.moved(high[0] + gap + depth, 0)]
+    parts = [left.moved(low[0] - gap - depth, 0), inside]
+    if rng.random() < 0.92:  # the others were left open
+        parts.append(right.moved(high[0] + gap + depth, 0))
     texts = [_together([cell.latex for cell in row], " & ") for row in cells]
     inner = _together(texts, r" \\ ")
     kind = "bmatrix" if has_brackets else "pmatrix"
@@ -108,8 +122,9 @@ def matrix(
 
 def _stacked(rng: np.random.Generator, lines: Sequence[Expression], gap: float) -> Drawing:
     y, placed = 0.0, []
+    spread = 0.15 if rng.random() < 0.7 else 0.8
     for line in lines:
-        drawing = line.drawing.at(rng.normal(0, 0.15), y)
+        drawing = line.drawing.scaled(np.exp(rng.normal(0, 0.08))).at(rng.normal(0, spread), y)
         placed.append(drawing)
         y += drawing.extent[1] + gap
     return joined(placed)

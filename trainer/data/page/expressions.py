@@ -3,20 +3,31 @@ from single symbols of ink, and printed formulas."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
 import numpy as np
 
-from trainer.data.page.compose import Expression, beside, fraction, matrix, root, system
+from trainer.data.page.compose import (
+    Expression,
+    beside,
+    fraction,
+    level_with_top,
+    matrix,
+    root,
+    system,
+)
 from trainer.data.page.drawing import from_ink
 from trainer.data.page.printed import FormulaPrinter, Renderer
-from trainer.data.page.prose import GlyphBank, Hand, latex_of, school_line
+from trainer.data.page.prose import GlyphBank, Lettering, latex_of, school_line
 from trainer.data.strokes import Ink, ink_symbol_size
 
 RELATIONS = ("=", r"\lt", "<", r"\gt", ">", r"\leq", r"\geq", r"\rightarrow")
 _TRIES = 12  # for an expression that fits
+_SHAPES = (0.64, 0.14, 0.07, 0.08, 0.07)  # how often composed lines have which shape
+_SHORT = ("1", "0", "2", "-1", "4", "d", "dx", "2x", "x", "15", "x+3", "a", "x^2", "b-c", "n")
+_UNDER_ROOTS = ("6^2+8^2", "36+64", "100", "x+1", "x", "b^2-4ac", "2", "a^2+b^2", "9+16", "25")
 
 
 class Source(Protocol):
@@ -52,12 +63,17 @@ class Expressions:
         assert self.printer is not None
         return Printed(self.printer, rng)
 
-    def by_hand(self, rng: np.random.Generator, hand: Hand) -> Source:
-        """One writer's inks, topped up with others' where there are few."""
+    def by_hand(
+        self, rng: np.random.Generator, hand: Lettering, school: float | None = None
+    ) -> Source:
+        """One writer's inks, topped up with others' where there are few. Args: school, None for a
+        random share."""
         own = self.by_writer[self.writers[int(rng.integers(len(self.writers)))]]
         others = rng.integers(len(self.inks), size=max(0, 20 - len(own)))
         chosen = [self.inks[i] for i in (*own, *others)]
-        return Handwritten(chosen, hand, rng, school=float(rng.choice([0.0, 0.25, 0.6, 0.9])))
+        if school is None:
+            school = float(rng.choice([0.0, 0.3, 0.7, 0.95]))
+        return Handwritten(chosen, hand, rng, school)
 
 
 def writer_of(ink: Ink) -> str:
@@ -92,7 +108,7 @@ class Handwritten:
     """Inks of one writer. school: share of lines put together from single symbols."""
 
     inks: Sequence[Ink]
-    hand: Hand
+    hand: Lettering
     rng: np.random.Generator
     school: float
 
@@ -128,22 +144,32 @@ class Handwritten:
         return [line for line in lines if line is not None]
 
     def _composed(self) -> Expression | None:
-        """A short line, now and then with a fraction or a root, a system or a matrix."""
-        line, rng = self._school_line(), self.rng
-        kind = rng.random()
-        if line is None or kind < 0.72:
+        """A short line, now and then with a fraction or a root, a derivative, a system or a
+        matrix."""
+        line = self._school_line()
+        if line is None:
+            return None
+        shapes = (None, self._with_structure, self._derivative, self._system, self._matrix)
+        shape = shapes[int(self.rng.choice(len(shapes), p=_SHAPES))]
+        return line if shape is None else shape(line)
+
+    def _system(self, line: Expression) -> Expression:
+        """Mostly equations behind a brace, else the cases of a function."""
+        rng = self.rng
+        lines = [line, *(self._school_line() for _ in range(int(rng.choice([1, 1, 1, 2, 3]))))]
+        whole = system(rng, [part for part in lines if part is not None])
+        name = self._write("f(x)=") if rng.random() < 0.2 else None
+        return whole if name is None else beside(rng, [name, whole])
+
+    def _matrix(self, line: Expression) -> Expression:
+        rng = self.rng
+        shape = int(rng.integers(1, 4)), int(rng.choice([1, 2, 2, 3, 4]))
+        cells: Callable[[], Expression | None] = self._angle if rng.random() < 0.2 else self._short
+        words = [[cells() for _ in range(shape[1])] for _ in range(max(shape[0], 3 - shape[1]))]
+        known = [[cell for cell in row if cell is not None] for row in words]
+        if len({len(row) for row in known}) != 1 or not known[0]:
             return line
-        if kind < 0.88:
-            return self._with_structure(line)
-        if kind < 0.94:
-            lines = [line, *(self._school_line() for _ in range(int(rng.integers(1, 3))))]
-            return system(rng, [part for part in lines if part is not None])
-        shape = rng.integers(1, 4), rng.integers(1, 4)
-        words = [[self._short() for _ in range(shape[1] + 1)] for _ in range(shape[0])]
-        cells = [[cell for cell in row if cell is not None] for row in words]
-        if len({len(row) for row in cells}) != 1 or not cells[0]:
-            return line
-        whole = matrix(rng, cells, has_brackets=rng.random() < 0.7)
+        whole = matrix(rng, known, has_brackets=rng.random() < 0.7)
         name = self._write(str(rng.choice(["A=", "I=", "B=", "u=", "v="])))
         return whole if name is None or rng.random() < 0.5 else beside(rng, [name, whole])
 
@@ -154,32 +180,36 @@ class Handwritten:
             return line
         if rng.random() < 0.3:
             top, bottom = line, bottom
-        part = fraction(rng, top, bottom) if rng.random() < 0.65 else root(rng, line)
+        under = self._write(str(rng.choice(_UNDER_ROOTS))) or line
+        part = fraction(rng, top, bottom) if rng.random() < 0.6 else root(rng, under)
         start = self._write(str(rng.choice(["x=", "c=", "=", "y=", "f(x)=", "A="])))
         parts = [part] if start is None or rng.random() < 0.2 else [start, part]
         end = self._school_line() if rng.random() < 0.3 else None
-        return beside(rng, parts if end is None else [*parts, end])
+        gap = rng.uniform(0.2, 0.4) if rng.random() < 0.7 else rng.uniform(0.4, 1.6)
+        return beside(rng, parts if end is None else [*parts, end], gap)
+
+    def _derivative(self, line: Expression) -> Expression:
+        """d/dx (3x^2) = 6x, and what follows from it."""
+        rng = self.rng
+        a, n = int(rng.integers(2, 9)), int(rng.integers(2, 6))
+        top = self._write(str(rng.choice(["d", "d", "d", "dy", "df"])))
+        bottom = self._write(str(rng.choice(["dx", "dx", "dt"])))
+        texts = [f"({a}x^{n})={a * n}x", f"({a}x)={a}", f"(-{a})=0", f".({a}x)={a}", f"={a}x+{n}",
+                 f"(-{a})=0 → f(x)={a}x+{n}", f"({a}x^{n}-{n})"]  # fmt: skip
+        rest = self._write(str(rng.choice(texts)))
+        if top is None or bottom is None or rest is None:
+            return line
+        part = fraction(rng, top, bottom)
+        if rng.random() < 0.5:
+            return level_with_top(rng, part, rest)
+        return beside(rng, [part, rest], rng.uniform(0.2, 1.6))
 
     def _short(self) -> Expression | None:
         """A number, a letter or two."""
-        words = [
-            "1",
-            "0",
-            "2",
-            "-1",
-            "4",
-            "d",
-            "dx",
-            "2x",
-            "x",
-            "15",
-            "x+3",
-            "a",
-            "x^2",
-            "b-c",
-            "n",
-        ]
-        return self._write(str(self.rng.choice(words)))
+        return self._write(str(self.rng.choice(_SHORT)))
+
+    def _angle(self) -> Expression | None:
+        return self._write(str(self.rng.choice(["cos θ", "sin θ", "-sin θ", "0", "1", "cosθ"])))
 
     def _school_line(self) -> Expression | None:
         return self._write(school_line(self.rng))

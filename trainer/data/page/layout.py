@@ -1,9 +1,9 @@
 """What is written where on a page: exercises with their steps, prose, headings, figures, columns.
 
 Box rule: one box for each line of mathematics; two expressions side by side in columns are two
-boxes; a fraction, a matrix or a system with its brace is one; expressions with only commas between
-them are one. Question numbers, prose, arrows and crossed-out work are outside. A line of prose with
-mathematics in it is not boxed: it is to be ignored, in training and in measuring.
+boxes; a fraction, a matrix or a system with its brace is one; expressions with only commas or an
+arrow between them are one. Question numbers, prose and crossed-out work are outside. A line of
+prose with mathematics in it is not boxed: it is to be ignored, in training and in measuring.
 """
 
 from __future__ import annotations
@@ -15,9 +15,9 @@ from enum import Enum
 import numpy as np
 
 from trainer.data.page import figures
-from trainer.data.page.compose import Expression
+from trainer.data.page.compose import Expression, beside
 from trainer.data.page.drawing import Drawing, Pen, joined
-from trainer.data.page.prose import LABELS, TITLES, has_maths, question_number, sentence
+from trainer.data.page.prose import LABELS, TITLES, has_maths, note, question_number, sentence
 
 
 class Kind(Enum):
@@ -55,7 +55,7 @@ class Style:
     extras: float = 0.3  # how much decoration there is, 1 is much
     slant: float = 0.0  # radians
     drift: float = 0.008  # radians, standard deviation of a line's slope
-    tight: float = 0.25  # share of a row that stays free between lines
+    tight: float = 0.25  # share of a row that stays free between lines; below 0, lines overlap
 
 
 @dataclass
@@ -96,6 +96,8 @@ class Writer:
                 self._heading(column)
             elif kind < style.prose + 0.3 * style.extras:
                 self._figure(column)
+            elif kind < style.prose + 0.42 * style.extras:
+                self._note(column)
             else:
                 self._exercise(column)
             column.y += style.row * self.rng.choice([0, 0, 0.5, 1, 2])
@@ -133,6 +135,7 @@ class Writer:
     def _line(self, column: Column, x: float, expression: Expression) -> bool:
         """One row with an expression, and sometimes others beside it. False: there is no room."""
         rng, style = self.rng, self.style
+        expression = self._chained(expression, (column.right - x) / style.symbol)
         height = self._rows(expression.drawing) * style.row
         if column.y + height > column.bottom:
             return False
@@ -148,12 +151,42 @@ class Writer:
             if second is None:
                 break
             widest = min(12.0, room + 4.5 - second.drawing.extent[0])
-            gap = rng.uniform(3.5, max(3.6, widest)) * style.symbol
-            if gap > 5 * style.symbol and rng.random() < 0.4:
-                self._arrow(right + 0.25 * gap, right + 0.75 * gap, column.y + height / 2)
+            is_short = max(expression.drawing.extent[0], second.drawing.extent[0]) < 5
+            least = 2.0 if is_short else 3.5
+            gap = rng.uniform(least, max(least + 0.1, widest * rng.random())) * style.symbol
             right = self._put(second, right + gap, column.y, height)
+            expression = second
+        if rng.random() < 0.12 * style.extras:
+            self._remark(column, right, height)
         column.y += height
         return True
+
+    def _chained(self, expression: Expression, width: float) -> Expression:
+        """Now and then with an arrow before it, or with one to what follows from it."""
+        rng = self.rng
+        if rng.random() > 0.08:
+            return expression
+        length = rng.uniform(0.7, 1.8)
+        arrow = Expression(Drawing(figures.arrow(rng, 0.0, length, 0.0, 0.3).strokes), r"\to")
+        gap = rng.uniform(0.3, 1.2)
+        room = width - expression.drawing.extent[0] - length - 2 * gap
+        second = self.style.expression(room, 2.5) if room > 3 else None
+        parts = [arrow, expression] if second is None else [expression, arrow, second]
+        whole = beside(rng, parts, gap)
+        fits = whole.drawing.extent[0] <= width
+        return Expression(whole.drawing, whole.latex, expression.indent) if fits else expression
+
+    def _remark(self, column: Column, right: float, height: float) -> None:
+        """Words behind an equation, perhaps with an arrow to them."""
+        rng, style = self.rng, self.style
+        x = right + rng.uniform(1.0, 3.0) * style.symbol
+        if rng.random() < 0.4:
+            end = x + rng.uniform(1.0, 2.5) * style.symbol
+            self._arrow(x, end, column.y + height / 2)
+            x = end + 0.6 * style.symbol
+        row = replace(column, y=column.y + (height - style.row) / 2)
+        if column.right - x > 5 * style.symbol:
+            self._words(note(rng), x, row, Kind.OTHER, 0.85)
 
     def _label(self, column: Column, x: float, height: float, expression: Expression) -> float:
         """A word before an expression. Returns where the expression begins."""
@@ -182,8 +215,10 @@ class Writer:
         return float(placed.bounds[1][0])
 
     def _rows(self, drawing: Drawing) -> int:
-        high = drawing.extent[1] * self.style.symbol
-        return max(1, int(np.ceil((high + self.style.tight * self.style.row) / self.style.row)))
+        rows = drawing.extent[1] * self.style.symbol / self.style.row
+        # Long letters of a line reach into the next one; fractions and braces keep off it.
+        tight = self.style.tight if rows < 1.5 else max(self.style.tight, 0.05)
+        return max(1, int(np.ceil(rows + tight)))
 
     # --- Text ---------------------------------------------------------------------------------
 
@@ -200,6 +235,16 @@ class Writer:
             text = sentence(rng, with_maths, max(6, most))
             bullet = "- " if has_bullet and not i else ""
             self._words(bullet + text, column.left, column, None, 0.85)
+            column.y += style.row
+
+    def _note(self, column: Column) -> None:
+        """One to three lines of a word or two, anywhere beside the rest."""
+        rng, style = self.rng, self.style
+        x = column.left + rng.uniform(0, 0.8) * column.width
+        for _ in range(int(rng.integers(1, 4))):
+            if column.y + style.row > column.bottom:
+                return
+            self._words(note(rng), x + rng.normal(0, 0.3) * style.symbol, column, None, 0.85)
             column.y += style.row
 
     def _heading(self, column: Column) -> None:

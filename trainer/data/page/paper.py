@@ -186,7 +186,13 @@ def _desk(rng: np.random.Generator, height: int, width: int) -> np.ndarray:
     field = cv2.resize(field, (width, height), interpolation=cv2.INTER_CUBIC)
     flat = np.empty((height, width, 3), np.uint8)
     flat[:] = np.clip(colour, 5, 250).astype(np.uint8)
-    return cv2.multiply(flat, cv2.merge([field] * 3), dtype=cv2.CV_8U)
+    desk = cv2.multiply(flat, cv2.merge([field] * 3), dtype=cv2.CV_8U)
+    for _ in range(int(rng.choice([0, 0, 1, 4]))):  # knots and crumbs
+        centre = tuple((rng.random(2) * [width, height]).astype(int).tolist())
+        axes = tuple((rng.uniform(1, 0.02 * max(height, width), 2)).astype(int).tolist())
+        grey = float(rng.choice([rng.uniform(10, 60), rng.uniform(200, 250)]))
+        cv2.ellipse(desk, centre, axes, rng.uniform(0, 180), 0, 360, [grey] * 3, -1, cv2.LINE_AA)
+    return desk
 
 
 def _fold(rng: np.random.Generator, picture: np.ndarray, sheet: Sheet, view: View) -> None:

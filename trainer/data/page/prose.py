@@ -13,9 +13,12 @@ Folders of others, node_modules/@fontsource among them, are named in PageConfig.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
+from dataclasses import dataclass
 from functools import cache, lru_cache
 from pathlib import Path
+from typing import Protocol
 
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
@@ -194,13 +197,22 @@ _REACH = (
     | {"i": (0.0, 0.85), "j": (-0.38, 0.85), "+": (0.12, 0.68), "=": (0.28, 0.54)}
     | {"-": (0.36, 0.44), "<": (0.1, 0.7), ">": (0.1, 0.7), "(": (-0.2, 1.1), ")": (-0.2, 1.1)}
     | {"/": (-0.1, 1.05), ".": (0.0, 0.08), ",": (-0.16, 0.08), "!": _TALL, "*": (0.15, 0.6)}
-    | {"[": (-0.15, 1.1), "]": (-0.15, 1.1), "π": (0.0, 0.6)}
+    | {"[": (-0.15, 1.1), "]": (-0.15, 1.1), "π": (0.0, 0.6), "θ": _TALL, "±": (0.05, 0.7)}
+    | {"≤": (0.05, 0.75), "≥": (0.05, 0.75), "≠": (0.15, 0.7), "→": (0.25, 0.55)}
 )
-_WIDE = {"-": 0.5}  # these are scaled by width
-_LABELS = {"<": r"\lt", ">": r"\gt", ",": "COMMA", "*": r"\times", "π": r"\pi"}
-_FLAT = "-=+.,"  # the others are at most a little wider than high, or were segmented wrongly
+_WIDE = {"-": 0.5, "→": 1.1}  # these are scaled by width
+_LABELS = {"<": r"\lt", ">": r"\gt", "*": r"\times", "π": r"\pi", "θ": r"\theta"} | {
+    "±": r"\pm", "≤": r"\leq", "≥": r"\geq", "≠": r"\neq", "→": r"\rightarrow"
+}  # fmt: skip
+_FLAT = "-=+.,→"  # the others are at most a little wider than high, or were segmented wrongly
+_RELATIONS, _OPERATORS = "=<>≤≥≠→", "+-*±"
+_HANGING_LETTERS = "gjpqy"
 _TRIES = 5
-_STAND_INS = {"o": "0", "á": "a", "â": "a", "ã": "a", "é": "e", "í": "i", "ç": "c", "D": "d"}
+_STAND_INS = (
+    {"o": "0", "á": "a", "â": "a", "ã": "a", "ä": "a", "é": "e", "ê": "e", "í": "i", "ç": "c"}
+    | {"ó": "o", "õ": "o", "ö": "o", "ú": "u", "ü": "u", "D": "d", "J": "j", "K": "k", "O": "0"}
+    | {"Q": "q", "U": "u", "W": "w", "Z": "z"}
+)
 
 
 class GlyphBank:
@@ -224,6 +236,15 @@ class GlyphBank:
         return Drawing(tuple((stroke / size).astype(np.float64) for stroke in strokes))
 
 
+class Lettering(Protocol):
+    """A way to write lines of text. Characters as in school_line."""
+
+    def can_write(self, text: str) -> bool: ...
+
+    def write(self, text: str) -> Drawing:
+        """The baseline at y = 0, a digit being one unit high; the character after `^` raised."""
+
+
 class Hand:
     """An invented writer: one form of each character, taken from the bank when first needed."""
 
@@ -231,8 +252,15 @@ class Hand:
         self.bank, self.rng = bank, rng
         self.forms: dict[str, Drawing | None] = {}
         self.spacing = rng.uniform(0.08, 0.28)
-        self.word_gap = rng.uniform(0.5, 1.0)
+        self.word_gap = float(np.exp(rng.uniform(np.log(0.5), np.log(1.8))))
         self.jitter = rng.uniform(0.0, 0.06)
+        # Many leave much room on both sides of a relation, some on those of a sign, too.
+        self.relation_gap = float(
+            rng.choice([0.0, rng.uniform(0.1, 0.5), rng.uniform(0.4, 1.5)], p=[0.3, 0.35, 0.35])
+        )
+        self.operator_gap = self.relation_gap * float(rng.choice([0.0, 0.4, 1.0]))
+        self.hang = rng.uniform(0.8, 1.9)  # how low letters hang, in usual ones
+        self.has_long_f = rng.random() < 0.6
 
     def can_write(self, text: str) -> bool:
         return all(c in " ^" or self._form(c) is not None for c in text)
@@ -241,7 +269,7 @@ class Hand:
         """Text as strokes, the baseline at y = 0, a digit being one unit high. A character after
         `^` is raised. Call can_write first."""
         x, parts, is_raised = 0.0, [], False
-        for character in text:
+        for i, character in enumerate(text):
             if character == "^":
                 is_raised = True
                 continue
@@ -252,11 +280,22 @@ class Hand:
             assert form is not None, f"no form of {character!r}"
             scale = (0.6 if is_raised else 1.0) * np.exp(self.rng.normal(0, self.jitter))
             lift = -0.6 if is_raised else 0.0
+            gap = self._gap(character)
+            x += gap if i else 0.0
             placed = form.scaled(scale).moved(x, lift + self.rng.normal(0, self.jitter))
             parts.append(placed)
-            x = placed.bounds[1][0] + self.spacing
+            x = placed.bounds[1][0] + self.spacing + gap
             is_raised = False
         return joined(parts)
+
+    def _gap(self, character: str) -> float:
+        """How much more room there is on either side of a character."""
+        if character in _RELATIONS:
+            is_break = self.rng.random() < 0.04
+            return self.relation_gap * self.rng.uniform(0.6, 1.4) + is_break * self.rng.uniform(
+                1, 2
+            )
+        return self.operator_gap * self.rng.uniform(0.5, 1.2) if character in _OPERATORS else 0.0
 
     def _form(self, character: str) -> Drawing | None:
         if character not in self.forms:
@@ -264,15 +303,42 @@ class Hand:
         return self.forms[character]
 
     def _find(self, character: str) -> Drawing | None:
+        if character == ":":
+            return Drawing(tuple(np.array([[0.05, y]]) for y in (-0.08, -0.5)))
         reach = _REACH.get(character) or _REACH.get(_STAND_INS.get(character, ""))
         if reach is None:
             return None
+        if character in _HANGING_LETTERS:
+            reach = (reach[0] * self.hang, reach[1])
+        elif character == "f" and self.has_long_f:
+            reach = (-0.32 * self.hang, 1.1)
         for name in (character, _STAND_INS.get(character, character)):
             for _ in range(_TRIES):
                 glyph = self.bank.glyph(_LABELS.get(name, name), self.rng)
                 if glyph is not None and (character in _FLAT or _is_upright(glyph)):
                     return _seated(glyph, reach, _WIDE.get(character))
         return None
+
+
+@dataclass(frozen=True)
+class FontLettering:
+    """A font in the place of a hand: what is in a font need not be prose. gap: spaces on either
+    side of a relation."""
+
+    font: str | None
+    gap: int = 1
+
+    def can_write(self, text: str) -> bool:
+        return text.isascii() and bool(typeset(self._spaced(text), self.font).outlines)
+
+    def write(self, text: str) -> Drawing:
+        return typeset(self._spaced(text), self.font)
+
+    def _spaced(self, text: str) -> str:
+        room = " " * self.gap
+        return re.sub(
+            "([=<>])", rf"{room}\1{room}", text.replace("*", "\N{MULTIPLICATION SIGN}")
+        ).strip()
 
 
 def _is_upright(glyph: Drawing) -> bool:
@@ -312,6 +378,14 @@ def has_maths(text: str) -> bool:
     return any(character in text for character in "=<>+^") or "P(" in text or "f(" in text
 
 
+def note(rng: np.random.Generator) -> str:
+    """One to three words, as they stand beside sketches and behind results."""
+    words = SENTENCES[int(rng.integers(len(SENTENCES)))].lower().split()
+    first, n = int(rng.integers(len(words))), int(rng.integers(1, 4))
+    text = " ".join(words[first : first + n])
+    return str(rng.choice(["{}", "{}", "({})", "{}:", "* {}", "- {}", "{}!"])).format(text)
+
+
 def question_number(rng: np.random.Generator, number: int) -> str:
     form = rng.choice(["{})", "{}.", "{} -", "{}.-", "{}.)", "({})", "{}", "Q{}.", "{}-)"])
     label = str(number) if rng.random() < 0.8 else "abcdefgh"[number % 8]
@@ -319,7 +393,7 @@ def question_number(rng: np.random.Generator, number: int) -> str:
 
 
 def school_line(rng: np.random.Generator) -> str:
-    """A short line of school mathematics; LaTeX but for `*` (times) and `π`; see latex_of."""
+    """A line of school mathematics; LaTeX but for `*` (times) and signs like `π`; see latex_of."""
     a, b, c, d = (int(n) for n in rng.choice([2, 3, 4, 5, 6, 7, 8, 9, 12, 15, 38, 64, 98], 4))
     x = str(rng.choice(list("xxxyzabn")))
     forms = (
@@ -330,10 +404,19 @@ def school_line(rng: np.random.Generator) -> str:
         f"({a}{x}^3)^2={b}{x}^6", f"{a}{x}+{b}y={c}", f"a={a}", f"b=-{b}", f"c={a}-{b}", f"={a}",
         f"{x}>{a}", f"{x}+{a}={b}{x}-{c}", f"π*{a}^2={b}{c}.{d}", f"{x}=-{a}", f"{a}/{b}+{c}/{d}",
         f"v={a}{x}", f"-{a}+(-{b})=-{c}", f"{a}, {b}, {c}", f"{x}={a}, y={b}",
+        f"f({x})={x}^3-{a}{x}+{b}", f"f({a})=({a})^3-{b}.{a}+{c}", f"f({a})={b}", f"f({a})={b}-{c}",
+        f"P(A)=0,{a}", f"P(noA)=1-0,{b}", f"P(naoA)=0,{c}", "P(nao A) = 1 - P(A)", f"F({a})={b}",
+        f"π.{a}^2={b}{c},54 cm^2", f"A={a}{b},54cm^2", "A=π.r^2", f"{x}={a} cm", f"v={a} m/s",
+        f"{x}^2-{a}{x}+{b}=({x}-{c})({x}-{d})=0", f"{a}{x}+{b}y={c}→{a}(y+{d})+{b}y={c}",
+        f"{x}={a}→y={b}", f"{x}≤{a}", f"{x}≥-{b}", f"{a}{x}+{b}≠{c}", f"{x}=±{a}", f"{a} {b} + {c}",
+        f"sin θ={a}/{b}", f"cos(θ)=0,{c}", "A^2=AB", f"({x}+y)^2={x}^2+{a}{x}y+y^2", f"{x}/{a}={b}",
     )  # fmt: skip
     return forms[int(rng.integers(len(forms)))]
 
 
 def latex_of(text: str) -> str:
     """LaTeX of what school_line gives."""
-    return text.replace("*", r"\times ").replace("π", r"\pi ")
+    for character, command in _LABELS.items():
+        if not character.isascii() or character == "*":
+            text = text.replace(character, command + " ")
+    return text
