@@ -35,6 +35,17 @@ def test_options_win_over_the_file_and_the_file_over_defaults(tmp_path):
     assert config == Outer("file", 30, True, None, Inner(3e-4, (4, 5, 6)))
 
 
+@pytest.mark.parametrize("word", ["no", "off", "yes", "n"])
+def test_a_word_that_old_yaml_takes_for_a_truth_value_stays_a_word(tmp_path, word):
+    path = tmp_path / "run.yaml"
+    path.write_text(f"name: {word}\n")
+    assert parse_config(Outer, ["--config", str(path)]).name == word
+    assert parse_config(Outer, ["--name", word]).name == word
+    assert parse_config(Outer, ["--fast", "true"]).fast
+    with pytest.raises(ConfigError, match="expected bool"):
+        parse_config(Outer, ["--fast", word])
+
+
 def test_without_anything_the_defaults_hold():
     assert parse_config(Outer, []) == Outer()
 

@@ -8,6 +8,7 @@ A default is written once, in the dataclass. Every key of it is an option: `--da
 
 import argparse
 import dataclasses
+import re
 import types
 import typing
 from collections.abc import Sequence
@@ -39,8 +40,19 @@ def parse_config(kind: type[C], argv: Sequence[str] | None = None, description: 
     settings = _read_yaml(path) if path else {}
     for key, text in options.items():
         if text is not None:
-            _put(settings, key, yaml.safe_load(text))
+            _put(settings, key, yaml.load(text, _Loader))
     return build(kind, settings)
+
+
+class _Loader(yaml.SafeLoader):
+    """As in YAML 1.2, only true and false are bool: `no` is a number format, not a refusal."""
+
+
+_Loader.yaml_implicit_resolvers = {
+    first: [(tag, regex) for tag, regex in resolvers if tag != "tag:yaml.org,2002:bool"]
+    for first, resolvers in yaml.SafeLoader.yaml_implicit_resolvers.items()
+}
+_Loader.add_implicit_resolver("tag:yaml.org,2002:bool", re.compile("^(true|false)$"), list("tf"))
 
 
 def build(kind: type[C], settings: dict[str, Any], where: str = "") -> C:
@@ -99,7 +111,7 @@ def _put(settings: dict[str, Any], key: str, value: Any) -> None:
 
 def _read_yaml(path: Path) -> dict[str, Any]:
     try:
-        settings = yaml.safe_load(path.read_text(encoding="utf-8")) or {}
+        settings = yaml.load(path.read_text(encoding="utf-8"), _Loader) or {}
     except (OSError, yaml.YAMLError) as error:
         raise ConfigError(f"{path}: expected a YAML file of settings, got {error}") from error
     if not isinstance(settings, dict):
