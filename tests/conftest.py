@@ -1,12 +1,16 @@
-"""What several tests need: a tiny model in a folder, and pictures drawn here."""
+"""What several tests need: a tiny model in a folder, pictures drawn here, a browser."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 from PIL import Image, ImageDraw
 
 from tests.tiny import STROKES, tiny_recognizer
+
+if TYPE_CHECKING:
+    from playwright.sync_api import Browser
 
 
 @pytest.fixture(scope="session")
@@ -41,3 +45,29 @@ def write_picture(tmp_path: Path) -> Callable[[str, str], str]:
         return str(path)
 
     return write
+
+
+@pytest.fixture(scope="session")
+def browser() -> "Iterator[Browser]":
+    from tests.browsing import chromium  # most tests do without Playwright
+
+    with chromium() as browser:
+        yield browser
+
+
+@pytest.fixture(scope="session")
+def counting_url() -> Iterator[str]:
+    """The address of an app that counts strokes, see counting_app.py."""
+    from benchmarks.serving import serve
+
+    with serve("-m", "tests.counting_app") as (url, _):
+        yield url
+
+
+@pytest.fixture
+def drawn_page(tmp_path: Path) -> Path:
+    """A page of three equations: of one stroke, of two, of three."""
+    from tests.test_app_pages import page_of
+
+    page_of("l", "ll", "lll").save(tmp_path / "page.png")
+    return tmp_path / "page.png"

@@ -235,7 +235,7 @@ class _Handler(BaseHTTPRequestHandler):
         if account is None or account.role != "write" or account.user != owner:
             raise Refusal(403, f'You don\'t have the rights to create a {kind} under "{owner}"')
         repo = f"{owner}/{wanted['name']}"
-        url = f"{self.server.hub.url}/{'spaces/' if kind == 'space' else ''}{repo}"
+        url = f"{self.server.hub.url}/{'' if kind == 'model' else f'{kind}s/'}{repo}"
         if (kind, repo) in self.server.hub.repositories:
             raise Refusal(409, f"You already created this {kind} repo", url=url)
         private = wanted.get("visibility") == "private"
@@ -276,8 +276,8 @@ class _Handler(BaseHTTPRequestHandler):
             for path in (file["path"] for file in self._json()["files"])
         ]})  # fmt: skip
 
-    def lfs_batch(self, repo: str, space: str | None = None) -> None:
-        self._writable("space" if space else "model", repo)
+    def lfs_batch(self, repo: str, kinds: str | None = None) -> None:
+        self._writable(_kind(kinds), repo)
         hub = self.server.hub
         self._send({"transfer": "basic", "objects": [
             wanted if wanted["oid"] in hub.large
@@ -325,8 +325,8 @@ class _Handler(BaseHTTPRequestHandler):
         else:
             raise Refusal(400, f"{key} {path}: nothing was uploaded, or is there, by this name")
 
-    def resolve(self, repo: str, revision: str, path: str, space: str | None = None) -> None:
-        found = self._readable("space" if space else "model", repo)
+    def resolve(self, repo: str, revision: str, path: str, kinds: str | None = None) -> None:
+        found = self._readable(_kind(kinds), repo)
         commit = self._commit_of(found, revision)
         if path not in commit.files:
             raise Refusal(404, "Entry not found", "EntryNotFound")
@@ -357,7 +357,13 @@ def _entry(path: str, data: bytes) -> dict[str, Any]:
     return entry
 
 
-API = rf"/api/(?P<kind>model|space)s/{REPO}"
+def _kind(kinds: str | None) -> str:
+    """What a path's prefix stands for: models have none."""
+    return kinds.removesuffix("s") if kinds else "model"
+
+
+API = rf"/api/(?P<kind>model|space|dataset)s/{REPO}"
+FILES = rf"/(?:(?P<kinds>spaces|datasets)/)?{REPO}"
 ROUTES = [
     ("GET", r"/api/whoami-v2", _Handler.whoami),
     ("POST", r"/api/repos/create", _Handler.create),
@@ -367,10 +373,10 @@ ROUTES = [
     ("POST", API + r"/preupload/(?P<revision>[^/]+)", _Handler.preupload),
     ("POST", API + r"/commit/(?P<revision>[^/]+)", _Handler.commit),
     ("GET", API + r"/xet-write-token/(?P<revision>[^/]+)", _Handler.xet_token),
-    ("POST", rf"/(?P<space>spaces/)?{REPO}\.git/info/lfs/objects/batch", _Handler.lfs_batch),
+    ("POST", FILES + r"\.git/info/lfs/objects/batch", _Handler.lfs_batch),
     ("PUT", r"/lfs/(?P<oid>[0-9a-f]{64})", _Handler.lfs_upload),
     *[
-        (method, rf"/(?P<space>spaces/)?{REPO}/resolve/(?P<revision>[^/]+)/(?P<path>.+)", respond)
+        (method, FILES + r"/resolve/(?P<revision>[^/]+)/(?P<path>.+)", respond)
         for method, respond in [("HEAD", _Handler.resolve), ("GET", _Handler.resolve)]
     ],
 ]

@@ -99,6 +99,13 @@ def test_patience_counts_from_the_checkpoint_that_a_run_goes_on_from(make_loop):
     assert run(more, [{"exprate": 1.0}]) == 4
 
 
+def test_a_run_ends_by_the_clock_and_stays_ended(make_loop):
+    assert run(make_loop(max_minutes=1e-6), [{"exprate": 1.0}]) == 1
+    again = make_loop(max_minutes=1e-6)
+    again.resume()
+    assert run(again, [{"exprate": 1.0}]) == 1
+
+
 def test_without_patience_a_run_takes_all_its_steps(make_loop):
     assert run(make_loop(), [{"exprate": 1.0}]) == 12
 

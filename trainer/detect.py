@@ -41,7 +41,8 @@ from trainer.data.page.printed import read_formulas
 from trainer.data.pages import PageConfig, PageGenerator
 from trainer.data.strokes import rng_for
 from trainer.detection_metrics import PageResult, best_threshold, score_pages
-from trainer.loop import Loop, LoopConfig, make_accelerator, read_log
+from trainer.loop import Loop, LoopConfig, make_accelerator, memory_advice, read_log
+from trainer.push import check_access, push_final
 
 logger = logging.getLogger(__name__)
 
@@ -61,6 +62,7 @@ class DetectConfig:
     select_formulas: tuple[str, ...] = ()
     select_pages: int = 100
     init: str | None = None  # folder of weights to start from
+    push_to_hub: str | None = None  # user/name of a repository; final/ is pushed there at the end
     seed: int = 0
     n_workers: int = 1  # processes that draw pages ahead
     batch_size: int = 3  # pages
@@ -271,12 +273,15 @@ def start_model(config: DetectConfig) -> GeneralizedRCNN:
 def train(config: DetectConfig) -> Path:
     """Run, or go on with, a training. Returns the folder of the final weights.
 
-    Raises: DataError, ModelError or ConfigError for what the user gave."""
+    Raises: DataError, ModelError or ConfigError for what the user gave; MemoryError with advice;
+        PushError if it is to be pushed and cannot be, at once if that can be known."""
     # OpenCV's threads do not survive a fork: a worker that needed them would wait for ever.
     cv2.setNumThreads(0)
     run_dir = Path(config.output) / config.name
     run_dir.mkdir(parents=True, exist_ok=True)
     accelerator = make_accelerator(config.loop, run_dir)
+    if config.push_to_hub and accelerator.is_main_process:
+        check_access(config.push_to_hub)
     generator = make_generator(config.data, config.formulas, config.pages)
     loop = DetectionLoop(accelerator, DetectionObjective(start_model(config)), config.loop)
     # Which candidates are looked at is drawn at random, differently in each process.
@@ -288,11 +293,12 @@ def train(config: DetectConfig) -> Path:
     loop.resume()
     n_processes, state = accelerator.num_processes, loop.state
     places = PagePlaces(config, state.epoch, state.position, accelerator.process_index, n_processes)
-    loop.run(
-        iter(make_loader(TrainingPages(generator, config), collate, places, config.n_workers)),
-        lambda _: batches_per_epoch(config, n_processes),
-        evaluate,
-    )
+    with memory_advice("lower --batch_size and raise --loop.accumulate by as much"):
+        loop.run(
+            iter(make_loader(TrainingPages(generator, config), collate, places, config.n_workers)),
+            lambda _: batches_per_epoch(config, n_processes),
+            evaluate,
+        )
     _finish(config, accelerator, loop, evaluate, run_dir)
     accelerator.end_training()
     return run_dir / "final"
@@ -305,7 +311,7 @@ def _finish(
     evaluate: Callable[[nn.Module], dict[str, float]] | None,
     run_dir: Path,
 ) -> None:
-    """Write the averaged weights."""
+    """Write the averaged weights, and push them if that is asked for."""
     if not accelerator.is_main_process:
         return
     trained = accelerator.unwrap_model(loop.model)
@@ -314,6 +320,8 @@ def _finish(
     threshold = evaluate(trained)["threshold"] if evaluate else config.model.score_min
     detector = Detector(trained.detector, config.model, str(accelerator.device))
     export(detector, threshold, run_dir / "final")
+    if config.push_to_hub:
+        push_final(run_dir, config.push_to_hub)
 
 
 def main() -> None:

@@ -28,7 +28,8 @@ from latexocr.recognizer import Recognizer
 from trainer.allocator import use_fast_allocator
 from trainer.config import ConfigError, parse_config
 from trainer.data.batches import Draw, Kind
-from trainer.data.examples import PICTURE_SUFFIXES, Example, PictureExample, load_examples
+from trainer.data.examples import Example, PictureExample, load_examples
+from trainer.data.picture_sets import PICTURE_SUFFIXES
 from trainer.finetune import (
     Evaluation,
     FinetuneConfig,

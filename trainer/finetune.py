@@ -66,6 +66,7 @@ class FinetuneConfig:
     labels: str | None = None  # TSV of truths, where the data has none or wrong ones
     part: str | None = None  # train, for data that is split by file name
     select: str | None = None  # what to evaluate on during training
+    select_part: str | None = None  # of it, as part is of data
     select_limit: int = 200  # examples of it
     init: str | None = None  # folder or Hub repository of weights to start from
     # TrOCR or BLIP captioner to train in place of our own model: folder or Hub repository. Its
@@ -239,8 +240,9 @@ class Evaluation:
     ) -> None:
         """Args: best_exprate, of the run so far."""
         self.trainee, self.run_dir, self.best_exprate = trainee, run_dir, best_exprate
-        loaded = load_examples(config.select, limit=config.select_limit)
-        self.examples = with_pictures(loaded, trainee)
+        loaded = load_examples(config.select, part=config.select_part, limit=config.select_limit)
+        # A truth that does not parse counts, for the set is what it is; a row without one cannot.
+        self.examples = with_pictures([e for e in loaded if e.latex.strip()], trainee)
         if not self.examples:
             raise DataError(f"{config.select}: expected pictures to read, found none")
         self.encoded = encode(self.examples, trainee)

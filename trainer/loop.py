@@ -37,6 +37,7 @@ class LoopConfig:
     """Length and optimiser of a run."""
 
     max_steps: int = 20_000  # optimiser updates
+    max_minutes: float = 0.0  # of training, over all runs, that end a run; 0: it goes by steps
     peak_lr: float = 8e-4
     final_lr: float = 1e-6
     warmup_steps: int = 500
@@ -57,8 +58,11 @@ class LoopConfig:
                 "max_steps and accumulate must be at least 1, "
                 f"got {self.max_steps} and {self.accumulate}"
             )
-        if self.patience < 0:
-            raise ValueError(f"patience must be 0 or more evaluations, got {self.patience}")
+        if self.patience < 0 or self.max_minutes < 0:
+            raise ValueError(
+                "patience must be 0 or more evaluations and max_minutes 0 or more, "
+                f"got {self.patience} and {self.max_minutes}"
+            )
         if self.mixed_precision not in ("auto", "no", "bf16", "fp16"):
             raise ValueError(
                 f"mixed_precision must be auto, no, bf16 or fp16, got {self.mixed_precision!r}"
@@ -243,7 +247,7 @@ class Loop:
         next_epoch_after: Callable[[int], int],
         evaluate: Callable[[nn.Module], dict[str, float]] | None,
     ) -> None:
-        """Train until max_steps, or until patience runs out.
+        """Train until max_steps, or until time or patience runs out.
 
         Args: batches, from where the state stands; next_epoch_after, batches that epoch number has
             for all processes together; evaluate, figures of the model with averaged weights; its
@@ -253,14 +257,14 @@ class Loop:
         clock = _Clock(state.seconds)
         bar = self._progress_bar()
         window: list[dict[str, float]] = []
-        done = state.step >= config.max_steps or self._is_exhausted()
+        done = state.step >= config.max_steps or self._is_late() or self._is_exhausted()
         while not done:
             chunk = [next(batches) for _ in range(config.accumulate)]
             window.append(self.update(chunk))
             self._advance(chunk, next_epoch_after)
             state.seconds = clock.seconds()
             bar.update()
-            done = state.step == config.max_steps
+            done = state.step == config.max_steps or self._is_late()
             if state.step % config.log_steps == 0 or done:
                 self._log(_means(window), bar)
                 window = []
@@ -287,6 +291,10 @@ class Loop:
         while state.position >= batches_in(state.epoch):
             state.position -= batches_in(state.epoch)
             state.epoch += 1
+
+    def _is_late(self) -> bool:
+        limit = 60 * self.config.max_minutes
+        return bool(limit) and self._agree(self.state.seconds >= limit)
 
     def _is_exhausted(self) -> bool:
         """Whether patience has run out, by the evaluations that the log has of this run's steps."""

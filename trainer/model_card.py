@@ -27,6 +27,7 @@ from latexocr.hub import Part
 from trainer.push_files import FIGURES
 
 TEMPLATE = Path(__file__).with_name("model_card.md.j2")
+FOREIGN_TEMPLATE = Path(__file__).with_name("foreign_card.md.j2")
 TASKS: dict[Part, str] = {"recognizer": "image-to-text", "detector": "object-detection"}
 TRAINING_KEYS = ("data", "recipe", "hardware", "time")
 LICENSES = {  # the Hub's names, by words of the licence
@@ -160,6 +161,28 @@ def make_card(repo_id: str, parts: list[Part], record: Record, license_text: str
         figures=figures,
         training=record.training,
         license_id=license_id,
+    )
+    return f"{card}\n"
+
+
+def make_foreign_card(repo_id: str, kind: str, record: Record, license_text: str) -> str:
+    """README.md of a TrOCR's or BLIP's repository, which transformers loads without us."""
+    license_id = next((v for words, v in LICENSES.items() if words in license_text), "other")
+    data = ModelCardData(
+        license=license_id,
+        license_name=None if license_id != "other" else "license-of-the-weights",
+        license_link=None if license_id != "other" else "LICENSE",
+        library_name="transformers",
+        pipeline_tag=TASKS["recognizer"],
+        tags=["latex", "ocr", "mathematics", kind.lower()],
+    )
+    card = ModelCard.from_template(
+        data,
+        template_path=str(FOREIGN_TEMPLATE),
+        name=repo_id.split("/")[-1],
+        repo_id=repo_id,
+        kind=kind,
+        training=record.training,
     )
     return f"{card}\n"
 

@@ -27,8 +27,19 @@ from huggingface_hub.utils import validate_repo_id
 
 from latexocr.errors import LatexOCRError
 from latexocr.hub import EMBEDDED
-from trainer.model_card import make_card, read_record
-from trainer.push_files import FIGURES, Files, find_parts, license_text, part_files, space_files
+from trainer.model_card import make_card, make_foreign_card, read_record
+from trainer.push_files import (
+    FIGURES,
+    Files,
+    find_parts,
+    foreign_files,
+    foreign_kind,
+    license_text,
+    part_files,
+    space_files,
+)
+
+logger = logging.getLogger(__name__)
 
 HOW_TO_LOG_IN = (
     "make one with the right to write at https://huggingface.co/settings/tokens and give it with "
@@ -67,16 +78,27 @@ def push_folder(
     """Upload weights with a model card made for them. A repository that is not there is made.
 
     Args: folder, as push_files.find_parts takes it: what a run left, or recognizer/ and detector/.
-        A part that is not in it stays in the repository as it is. repo_id, like user/name. private,
-        for a new repository. message of the commit.
+        A part that is not in it stays in the repository as it is. A TrOCR or BLIP checkpoint, which
+        has no parts, lies at the top of its repository. repo_id, like user/name. private, for a new
+        repository. message of the commit.
     Raises: ModelError or DataError if something is wrong in the folder, before anything is sent;
         PushError if the Hub refuses or cannot be reached."""
     return send(model_upload(Path(folder), repo_id), private=private, message=message)
 
 
+def push_final(run_dir: Path, repo_id: str) -> None:
+    """Push what a training has left. If that fails, the same training command only does this.
+
+    Raises: PushError, ModelError or DataError as push_folder."""
+    pushed = push_folder(run_dir / "final", repo_id)
+    logger.info("%s: %s", "pushed to" if pushed.changed else "unchanged", pushed.url)
+
+
 def model_upload(folder: Path, repo_id: str) -> Upload:
     """The repository of a model. Raises: ModelError, DataError or PushError; sends nothing."""
     _check_repo_id(repo_id)
+    if foreign_kind(folder):
+        return _foreign_upload(folder, repo_id)
     parts = find_parts(folder)
     files: Files = {}
     for part, place in parts.items():
@@ -89,6 +111,16 @@ def model_upload(folder: Path, repo_id: str) -> Upload:
     return Upload(repo_id, "model", files, (*(f"{part}/" for part in parts), FIGURES))
 
 
+def _foreign_upload(folder: Path, repo_id: str) -> Upload:
+    """A checkpoint as transformers reads it, and as --model_from takes it back."""
+    files = foreign_files(folder)
+    licence = license_text(folder, {})
+    files["LICENSE"] = licence.encode()
+    card = make_foreign_card(repo_id, foreign_kind(folder) or "", read_record(folder), licence)
+    files["README.md"] = card.encode()
+    return Upload(repo_id, "model", files, ("model",))  # of older weights a shard might stay
+
+
 def space_upload(folder: Path, space_id: str, repo_id: str) -> Upload:
     """A Space with the app and these weights, which also lie in the model repository repo_id.
 
@@ -98,10 +130,13 @@ def space_upload(folder: Path, space_id: str, repo_id: str) -> Upload:
     return Upload(space_id, "space", files, ("latexocr/", "app.", "app_"))
 
 
-def check_access() -> None:
+def check_access(repo_id: str | None = None) -> None:
     """Find out whether there is a valid token that may write, before a long training needs it.
 
+    Args: repo_id that is to be pushed to; whether it is a possible one is found out too.
     Raises: PushError if not, or if the Hub cannot be reached."""
+    if repo_id is not None:
+        _check_repo_id(repo_id)
     _log_in()
 
 

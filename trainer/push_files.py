@@ -1,8 +1,8 @@
 """What goes to the Hub: the files of a model's repository and of a Space, by their path there.
 
-Only what is named here is sent. Of weights that is safetensors, JSON, cards and licences, each
-looked into; pickles run code where they are loaded, and are never sent. Of the code, a Space gets
-the app and what the wheel has of latexocr/.
+Only what is named here is sent. Of weights that is safetensors, ONNX, JSON, cards and licences,
+each looked into; pickles run code where they are loaded, and are never sent. Of the code, a Space
+gets the app and what the wheel has of latexocr/.
 """
 
 import json
@@ -26,11 +26,14 @@ Files = dict[str, Path | bytes]
 ROOT = Path(__file__).parents[1]
 FIGURES = "figures.json"
 
+# The article's own models, by the model types of config.json: of a TrOCR, that of its encoder.
+FOREIGN_TYPES = {"vit": "TrOCR", "deit": "TrOCR", "blip": "BLIP"}
 MODEL_TYPES: dict[str, Part] = {
     "vision-encoder-decoder": "recognizer",
     "latexocr-detector": "detector",
 }
 TEXTS = ("LICENSE", "README.md")  # that may lie beside weights
+ONNX_START = b"\x08"  # tag of a graph's first field, its version of the format
 APP_PATTERNS = ("app*.py", "app*.css", "app*.js")  # app.py and what it is made of
 APP_TEXTS = ("requirements.txt", "LICENSE")
 
@@ -73,6 +76,23 @@ def _kind(folder: Path) -> Part:
     return MODEL_TYPES[model_type]
 
 
+def foreign_kind(folder: Path) -> str | None:
+    """TrOCR or BLIP, if the folder is such a checkpoint; None for our own models."""
+    if not (folder / "config.json").is_file():
+        return None
+    config = _read_json(folder / "config.json")
+    encoder = config.get("encoder")
+    inner = encoder.get("model_type") if isinstance(encoder, dict) else None
+    return FOREIGN_TYPES.get(inner or config.get("model_type"))
+
+
+def foreign_files(folder: Path) -> Files:
+    """What transformers reads of a TrOCR or BLIP checkpoint, at the top of its repository.
+
+    Raises: ModelError if something is missing or broken."""
+    return {name.partition("/")[2]: path for name, path in part_files("recognizer", folder).items()}
+
+
 def part_files(part: Part, folder: Path) -> Files:
     """Weights, configs, tokenizer and texts of one part. What is left out is logged.
 
@@ -99,10 +119,22 @@ def part_files(part: Part, folder: Path) -> Files:
 
 def _weights_of(folder: Path) -> Iterable[str]:
     """Names of the files that hold the weights."""
+    if _runs_on_onnx(folder):
+        from latexocr.quantized import ENCODER_FILE, STEP_FILE
+
+        return [ENCODER_FILE, STEP_FILE]
     index = folder / "model.safetensors.index.json"
     if not index.is_file():
         return ["model.safetensors"]
     return map(str, _read_json(index).get("weight_map", {}).values())
+
+
+def _runs_on_onnx(folder: Path) -> bool:
+    if not (folder / "quantization.json").is_file():
+        return False
+    from latexocr.quantized import quantization_of  # imports torch, which other weights do without
+
+    return quantization_of(folder) == "onnx-int8"
 
 
 def _read_json(path: Path) -> dict:
@@ -131,7 +163,15 @@ def _check_safetensors(path: Path) -> None:
         raise ModelError(f"{path}: expected safetensors, got {error}") from error
 
 
-_CHECKS = {".safetensors": _check_safetensors, ".json": _read_json}
+def _check_onnx(path: Path) -> None:
+    """Look at how it starts: finds pickles by that name, pointers of git LFS, empty files."""
+    with path.open("rb") as file:
+        start = file.read(len(ONNX_START))
+    if start != ONNX_START:
+        raise ModelError(f"{path}: expected an ONNX graph, got a file that starts with {start!r}")
+
+
+_CHECKS = {".safetensors": _check_safetensors, ".json": _read_json, ".onnx": _check_onnx}
 
 
 def license_text(folder: Path, parts: dict[Part, Path]) -> str:
@@ -166,16 +206,28 @@ def space_files(parts: dict[Part, Path], repo_id: str) -> Files:
         for path in sorted(package.glob(pattern)):
             if package / "weights" not in path.parents and path.is_file():
                 files[f"latexocr/{path.relative_to(package).as_posix()}"] = path
+    if _runs_on_onnx(parts["recognizer"]):
+        files["requirements.txt"] = _requirements_for_onnx()
     for part, folder in parts.items():
         weights = part_files(part, folder)
         files |= {f"latexocr/weights/{name}": path for name, path in weights.items()}
     return files
 
 
+def _project() -> dict:
+    return tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
+
+
 def _package_patterns() -> list[str]:
     """Modules, and the data that the wheel has beside them."""
-    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
-    return ["**/*.py", *project["tool"]["setuptools"]["package-data"]["latexocr"]]
+    return ["**/*.py", *_project()["tool"]["setuptools"]["package-data"]["latexocr"]]
+
+
+def _requirements_for_onnx() -> bytes:
+    """What the app needs, and what runs ONNX graphs besides."""
+    usual = (ROOT / "requirements.txt").read_text(encoding="utf-8")
+    more = _project()["project"]["optional-dependencies"]["onnx"]
+    return "\n".join([usual.rstrip("\n"), *more, ""]).encode()
 
 
 def _space_readme(repo_id: str) -> bytes:

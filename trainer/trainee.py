@@ -177,6 +177,8 @@ def encode(examples: Sequence[Example], trainee: Trainee) -> Encoded:
 
 
 def _ids_or_error(latex: str, trainee: Trainee) -> list[int] | TexError:
+    if not latex.strip():
+        return TexError("expected LaTeX, got nothing")
     try:
         return trainee.token_ids(latex)
     except TexError as error:

@@ -2,13 +2,12 @@
 
 examples = load_examples("crohme_train.tar.gz")             # InkML, folder or archive
 examples = load_examples("pictures/", part="select")        # TSV `image<TAB>latex` and its pictures
-examples = load_examples("user/dataset")                    # Hub data set with image and latex
+examples = load_examples("im2latex/im2latex_train.lst")     # Im2LaTeX-100k as Zenodo has it
+examples = load_examples("user/dataset?split=train")        # Hub data set with image and latex
 """
 
 import hashlib
-import logging
-import tarfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from functools import cached_property
 from pathlib import Path
 from typing import Protocol
@@ -17,9 +16,19 @@ import cv2
 import numpy as np
 
 from latexocr.errors import DataError, ImageError, TexError
+from latexocr.image_rows import has_rows
 from latexocr.imaging import MARGIN_PX, find_frame, prepare
 from latexocr.latex import canonical
 from trainer.data import crohme
+from trainer.data.archives import file_names, has_ending
+from trainer.data.ink_sets import load_inks
+from trainer.data.picture_sets import (
+    FORMULAS,
+    LIST_SUFFIX,
+    read_data_set,
+    read_im2latex,
+    read_tsv,
+)
 from trainer.data.strokes import (
     Ink,
     InkAugment,
@@ -30,12 +39,8 @@ from trainer.data.strokes import (
     sample,
 )
 
-logger = logging.getLogger(__name__)
-
 N_PARTS = 17
 PARTS = {"select": (0,), "report": (1, 2), "train": tuple(range(3, N_PARTS))}
-PICTURE_SUFFIXES = (".png", ".jpg", ".jpeg", ".webp", ".bmp")
-IMAGE_COLUMNS, TEXT_COLUMNS = ("image",), ("latex", "text", "latex_formula", "label")
 
 
 class Example(Protocol):
@@ -146,24 +151,33 @@ def symbol_latex(label: str) -> str:
 def load_examples(
     where: str, labels: str | None = None, part: str | None = None, limit: int | None = None
 ) -> list[Example]:
-    """All examples of a folder, an archive or a Hub data set, sorted by name.
+    """All examples of a folder, an archive or a data set, sorted by name as far as they have names.
 
-    Args: where, a folder or .tar.gz of InkML, a folder or .tar.gz with a TSV `image<TAB>latex` and
-        its pictures, or a Hub data set's id; labels, a TSV of truths by name that replace the
-        files' own; part, `select`, `report` or `train`: those whose file name has its sha1 mod 17
-        in the part.
+    Args: where, one of
+        - a folder, .tar.gz or .zip of InkML; several sets in one are pooled, see ink_sets
+        - a folder or archive with a TSV `image<TAB>latex` and its pictures
+        - Im2LaTeX-100k as Zenodo has it, or the .lst of one of its splits, see picture_sets
+        - a folder or a Hub id that `datasets` loads, with options, see latexocr.image_rows
+        labels, a TSV of truths by name that replace those of InkML; part, `select`, `report` or
+        `train`: of Im2LaTeX its own split, otherwise those whose file name has its sha1 mod 17 in
+        the part; limit, so many of them at most.
+    Pictures that are missing or broken are among the examples: who uses them leaves them out.
     Raises: DataError if there is nothing to read, or nothing in the part."""
     if part is not None and part not in PARTS:
         raise DataError(f"expected a part out of {', '.join(PARTS)}, got {part!r}")
     path = Path(where)
-    if not path.exists():
-        found = list(_from_hub(where))
-    elif _has_inkml(path):
+    names = file_names(path) if path.exists() and path.suffix != LIST_SUFFIX else []
+    is_split = path.suffix == LIST_SUFFIX or has_ending(names, FORMULAS)
+    if is_split:
+        found = [PictureExample(*pair) for pair in read_im2latex(path, part)]
+    elif has_ending(names, ".inkml"):
         truths = crohme.read_labels(Path(labels)) if labels else None
-        found = [InkExample(ink) for ink in crohme.read_inks(path, truths)]
+        found = [InkExample(ink) for ink in load_inks(path, names, truths, once=part is not None)]
+    elif not path.exists() or (has_rows(path) and not has_ending(names, ".tsv")):
+        found = [PictureExample(*pair) for pair in read_data_set(where)]
     else:
-        found = list(_from_tsv(path))
-    chosen = [e for e in found if part is None or part_of(e.name) == part]
+        found = [PictureExample(*pair) for pair in read_tsv(path)]
+    chosen = [e for e in found if part is None or is_split or part_of(e.name) == part]
     if not chosen:
         raise DataError(f"{where}: expected examples in part {part}, found none")
     return chosen[:limit]
@@ -173,75 +187,3 @@ def part_of(file_name: str) -> str:
     """The part that a picture belongs to, by its file name."""
     place = int(hashlib.sha1(file_name.encode(), usedforsecurity=False).hexdigest(), 16) % N_PARTS
     return next(part for part, places in PARTS.items() if place in places)
-
-
-def _has_inkml(path: Path) -> bool:
-    if path.is_dir():
-        return next(path.rglob("*.inkml"), None) is not None
-    return any(name.endswith(".inkml") for name in _member_names(path))
-
-
-def _member_names(path: Path) -> Iterator[str]:
-    try:
-        with tarfile.open(path) as archive:
-            for member in archive:
-                yield member.name
-    except (OSError, tarfile.TarError) as error:
-        raise DataError(f"{path}: expected a folder or a .tar.gz, got {error}") from error
-
-
-def _from_tsv(path: Path) -> Iterator[PictureExample]:
-    """Pictures of a folder or archive by the TSV in it; its lines name them."""
-    tables: dict[str, str] = {}
-    pictures: dict[str, bytes] = {}
-    for name, data in _files(path):
-        if name.endswith(".tsv"):
-            tables[name] = data.decode("utf-8")
-        elif name.lower().endswith(PICTURE_SUFFIXES):
-            pictures[Path(name).name] = data
-    if not tables:
-        raise DataError(
-            f"{path}: expected *.inkml files, or a TSV `image<TAB>latex`, found neither"
-        )
-    for table, text in sorted(tables.items()):
-        for number, line in enumerate(text.splitlines(), 1):
-            name, tab, latex = line.partition("\t")
-            if not tab:
-                raise DataError(f"{path}: {table} line {number}: expected `image<TAB>latex`")
-            file_name = Path(name).name
-            if file_name in pictures:
-                yield PictureExample(file_name, latex, pictures[file_name])
-            elif number > 1:  # the first line may be a header
-                raise DataError(f"{path}: {table} line {number}: picture {name} is missing")
-
-
-def _files(path: Path) -> Iterator[tuple[str, bytes]]:
-    if path.is_dir():
-        for file in sorted(p for p in path.rglob("*") if p.is_file()):
-            yield str(file.relative_to(path)), file.read_bytes()
-        return
-    with tarfile.open(path) as archive:
-        for member in archive:
-            handle = archive.extractfile(member)
-            if handle:
-                yield member.name, handle.read()
-
-
-def _from_hub(where: str) -> Iterator[PictureExample]:
-    import datasets  # slow to import, and only this source needs it
-
-    try:
-        rows = datasets.load_dataset(where, split="train")
-    except Exception as error:  # the Hub client raises many kinds
-        raise DataError(
-            f"{where}: no such folder or archive here, and not a Hub data set: {error}"
-        ) from error
-    image = next((c for c in IMAGE_COLUMNS if c in rows.column_names), None)
-    text = next((c for c in TEXT_COLUMNS if c in rows.column_names), None)
-    if image is None or text is None:
-        raise DataError(
-            f"{where}: expected columns {IMAGE_COLUMNS} and {TEXT_COLUMNS}, got {rows.column_names}"
-        )
-    rows = rows.cast_column(image, datasets.Image(decode=False))
-    for i, row in enumerate(rows):
-        yield PictureExample(row[image]["path"] or f"{i:07d}", row[text], row[image]["bytes"])
