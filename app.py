@@ -3,10 +3,15 @@
 Run it:          python app.py                    then open http://127.0.0.1:7860
 In the network:  python app.py --host 0.0.0.0 --port 8000
 Other weights:   LATEXOCR_MODEL=FOLDER_OR_USER/REPO python app.py
+Corrections:     python app.py --corrections FOLDER    or LATEXOCR_FEEDBACK_DATASET=USER/REPO
+For assistants:  python app.py --mcp              needs pip install "gradio[mcp]"
 """
 
 import argparse
+import importlib.util
 import os
+import signal
+import sys
 from collections.abc import Callable
 from functools import cache, partial
 from pathlib import Path
@@ -18,37 +23,29 @@ import gradio as gr
 from gradio.components.image_editor import EditorData
 from PIL import Image
 
+from app_corrections import Saver, on_save, save_button
 from app_desk import Work
 from app_document import Document
 from app_pages import Inbox, Picks, Reader, Tools, connect, page_view
 from app_panel import Panel, Written, choose, edit, formulas, note, panel, show
 from app_uploads import FIRST_PAGES
-from latexocr.errors import ImageError, ModelError
+from latexocr.corrections import Corrections, open_corrections
+from latexocr.errors import DataError, ImageError, ModelError
 from latexocr.pipeline import LatexOCR, page_as_json, reading_as_json
 
 DRAW_HINT = "Write an equation on the paper. It is read after every stroke."
 
+KEYS_HINT = (
+    "<kbd>Ctrl Z</kbd> undo <kbd>Ctrl Shift Z</kbd> redo <kbd>Del</kbd> clear "
+    '<kbd>Ctrl C</kbd> copy LaTeX <span role="status">Copied</span>'
+)
+
 MAX_UNREAD_DRAWINGS = 100  # Gradio would keep them for good
+MAX_WAITING = 200  # calls in one queue; who comes after them is told to try again
 FILES_LAST_S = 3600  # drawings and uploads are deleted after an hour, and when the app stops
 
 FONTS = ["system-ui", "-apple-system", "Segoe UI", "Roboto", "Helvetica Neue", "sans-serif"]
 MONO_FONTS = ["ui-monospace", "Menlo", "Consolas", "Liberation Mono", "monospace"]
-
-# Gradio's pad starts without a tool, and loses the pen when it is cleared: take it up again.
-PICK_UP_PEN = """() => {
-    const pickUp = (pad) => {
-        const tools = [...pad.querySelectorAll(".toolbar-wrap .half-container:first-child button")];
-        if (tools.length && !tools.some((tool) => tool.classList.contains("highlight"))) {
-            tools[0].click();
-        }
-    };
-    for (const pad of document.querySelectorAll(".pad")) {
-        new MutationObserver(() => pickUp(pad)).observe(pad, {
-            subtree: true, childList: true, attributes: true, attributeFilter: ["class"],
-        });
-        pickUp(pad);
-    }
-}"""
 
 
 @cache
@@ -57,12 +54,12 @@ def get_ocr() -> LatexOCR:
     return LatexOCR(os.environ.get("LATEXOCR_MODEL"))
 
 
-def answer(picture: Image.Image | None) -> Panel:
-    """What to show for a drawing; the hint if there is none."""
+def answer(picture: Image.Image | None, keep: bool = False) -> Panel:
+    """What to show for a drawing; the hint if there is none. keep: so that it can be corrected."""
     if picture is None:
         return note(DRAW_HINT)
     try:
-        return show(get_ocr().read(picture))
+        return show(get_ocr().read(picture), picture if keep else None)
     except ImageError as error:
         return note(f"This drawing cannot be read: {error}")
 
@@ -70,7 +67,7 @@ def answer(picture: Image.Image | None) -> Panel:
 # ---- events ------------------------------------------------------------------------------------
 
 
-def read_drawing(pad: gr.Sketchpad, drawing: dict[str, Any] | None) -> Panel:
+def read_drawing(pad: gr.Sketchpad, drawing: dict[str, Any] | None, keep: bool = False) -> Panel:
     """Read a pad, given its note of which drawing it has sent. A blank one gives the hint."""
     if not drawing or not drawing.get("id"):  # the newest drawing has a note of its own
         return Panel(*[gr.skip()] * len(Panel._fields))
@@ -78,11 +75,17 @@ def read_drawing(pad: gr.Sketchpad, drawing: dict[str, Any] | None) -> Panel:
     while len(pad.blob_storage) > MAX_UNREAD_DRAWINGS:  # those that a newer stroke has overtaken
         pad.blob_storage.pop(next(iter(pad.blob_storage)), None)
     has_ink = layers and layers[0].getchannel("A").getbbox()
-    return answer(layers[0] if has_ink else None)
+    return answer(layers[0] if has_ink else None, keep)
 
 
 def read(image: dict[str, Any] | None) -> dict[str, Any]:
-    """LaTeX of a picture of one equation, with its confidence from 0 to 1 and other readings."""
+    """Read a picture of one equation, handwritten or printed.
+
+    Args:
+        image: a picture file (PNG, JPEG, WebP, GIF, BMP, TIFF) with one equation on it.
+
+    Returns:
+        Its LaTeX, a confidence from 0 to 1 that all of it is right, and other readings."""
     try:
         return reading_as_json(get_ocr().read(stored_path(image)))
     except ImageError as error:
@@ -90,7 +93,14 @@ def read(image: dict[str, Any] | None) -> dict[str, Any]:
 
 
 def read_page(image: dict[str, Any] | None) -> dict[str, Any]:
-    """Equations of a page in reading order: box (x0, y0, x1, y1), score, LaTeX, confidence."""
+    """Find and read all equations of a photographed or scanned page.
+
+    Args:
+        image: a picture file (PNG, JPEG, WebP, GIF, BMP, TIFF) of the page.
+
+    Returns:
+        The equations in reading order, each with its box (x0, y0, x1, y1 in pixels), the score of
+        the box, LaTeX, and the confidence from 0 to 1 that the LaTeX is right."""
     try:
         return page_as_json(get_ocr().read_page(stored_path(image)))
     except ImageError as error:
@@ -106,26 +116,34 @@ def stored_path(file: dict[str, Any] | None) -> str:
 # ---- layout ------------------------------------------------------------------------------------
 
 
-def build() -> gr.Blocks:
-    """The whole page. Loads no weights."""
+def build(corrections: Corrections | None = None) -> gr.Blocks:
+    """The whole page. Loads no weights.
+
+    corrections: where people's corrections go; without it they are not asked for any."""
+    saver = Saver(corrections)
     with gr.Blocks(title="LaTeX OCR", delete_cache=(FILES_LAST_S, FILES_LAST_S)) as demo:
         gr.Markdown("# LaTeX OCR\nWrite an equation by hand, get its LaTeX.", elem_id="title")
         with gr.Tab("Draw"):
-            draw_tab()
+            draw_tab(saver)
         with gr.Tab("Upload"):
-            upload_tab()
+            upload_tab(saver)
         add_endpoints(read, read_page)
-        demo.load(js=PICK_UP_PEN)
-    return demo
+        demo.load(js=Path(__file__).with_name("app_keys.js").read_text(encoding="utf-8"))
+    return demo.queue(max_size=MAX_WAITING)
 
 
-def draw_tab() -> None:
-    # Two papers, of which app.css shows the one that fits the screen.
-    pads = [pad("wide", width=900, height=320), pad("tall", width=320, height=300)]
+def draw_tab(saver: Saver) -> None:
+    with gr.Column(elem_classes="papers"):
+        # Two papers, of which app_keys.js shows the one that fits the screen.
+        pads = [pad("wide", width=900, height=320), pad("tall", width=320, height=300)]
+        gr.HTML(KEYS_HINT, elem_classes="keys")
+        waiting = gr.HTML(elem_classes="waiting")
     drawn, picks = panel(DRAW_HINT, gr.State(Written()))
     correct(drawn, picks)
     for paper in pads:
-        on_stroke(paper, drawn)
+        on_stroke(paper, drawn, waiting, keep=saver.corrections is not None)
+    saving = save_button(saver.corrections, "drawing")
+    on_save(saving, saver.save_drawing, [drawn.written, drawn.source], drawn.source)
 
 
 def pad(shape: str, width: int, height: int) -> gr.Sketchpad:
@@ -160,8 +178,10 @@ def correct(shown: Panel, picks: gr.HTML) -> None:
     picks.pick(choose, shown.written, list(shown), **quiet)
 
 
-def on_stroke(pad: gr.Sketchpad, shown: Panel) -> None:
+def on_stroke(pad: gr.Sketchpad, shown: Panel, waiting: gr.HTML, keep: bool) -> None:
     """Read a pad after every stroke, undo and clear.
+
+    waiting: where the place in the queue is told, if it takes long; keep: as answer's.
 
     Only the pad's `change` comes with the drawing of its moment; `input` may bring an older one.
     The pad is no input of the function itself: Gradio would upload it at each step of the call."""
@@ -170,17 +190,18 @@ def on_stroke(pad: gr.Sketchpad, shown: Panel) -> None:
     # One call is under way (always_last): changes meanwhile lead to one more call, with the newest
     # drawing. So no answer can come after that to a newer drawing.
     drawing.change(
-        partial(read_drawing, pad),
+        partial(read_drawing, pad, keep=keep),
         drawing,
         list(shown),
         trigger_mode="always_last",
         concurrency_id="model",
-        show_progress="hidden",
+        show_progress="minimal",
+        show_progress_on=waiting,
         api_visibility="private",
     )
 
 
-def upload_tab() -> None:
+def upload_tab(saver: Saver) -> None:
     """Where pages are handed in, and where they are worked on afterwards, in the same place."""
     with gr.Column(elem_classes="inbox") as box:
         inbox = upload_inbox()
@@ -199,6 +220,7 @@ def upload_tab() -> None:
                     with gr.Row(elem_classes="buttons"):
                         remove = gr.Button("Delete this equation", size="sm", elem_id="remove")
                         back = gr.Button("Bring back", size="sm", visible=False)
+                    saving = save_button(saver.corrections, "item")
                 with gr.Column(visible=False, elem_classes="all") as several:
                     listed, listing = formulas("Equations of this page", "listing")
                     tools = upload_tools()
@@ -219,6 +241,7 @@ def upload_tab() -> None:
         **shown._asdict(),
     )
     connect(Reader(lambda: get_ocr()), inbox, work, Picks(choices, listed), tools, again)
+    on_save(saving, saver.save_item, [work.document], work.source)
 
 
 def upload_inbox() -> Inbox:
@@ -282,25 +305,48 @@ def add_endpoints(*functions: Callable) -> None:
 
 
 def theme() -> gr.themes.Base:
-    return gr.themes.Default(
+    plain = gr.themes.Default(
         primary_hue="indigo", neutral_hue="zinc", radius_size="lg", font=FONTS, font_mono=MONO_FONTS
+    )
+    # The default is too pale to read outdoors, on a phone.
+    return plain.set(
+        body_text_color_subdued="*neutral_500", body_text_color_subdued_dark="*neutral_400"
     )
 
 
-demo = build()
-
-
-def main() -> None:
+def parse_arguments() -> argparse.Namespace:
+    """The command line. What is missing for it ends the start with a message."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--host", help="address to listen at (default: this machine only)")
     parser.add_argument("--port", type=int, help="(default: the first free one from 7860)")
     parser.add_argument("--share", action="store_true", help="make a public link through Gradio")
+    parser.add_argument("--mcp", action="store_true", help="be a server of tools for assistants")
+    parser.add_argument(
+        "--corrections",
+        metavar="FOLDER",
+        default=os.environ.get("LATEXOCR_CORRECTIONS", ""),
+        help="let people save corrections, and keep them here to train on "
+        "(default: LATEXOCR_CORRECTIONS, else they are not asked for any)",
+    )
     arguments = parser.parse_args()
+    if arguments.mcp and importlib.util.find_spec("mcp") is None:
+        parser.exit(2, "app.py: --mcp needs a package more: pip install 'gradio[mcp]'\n")
+    return arguments
+
+
+def main() -> None:
+    arguments = parse_arguments()
     try:
+        corrections = open_corrections(
+            arguments.corrections, os.environ.get("LATEXOCR_FEEDBACK_DATASET", "")
+        )
         get_ocr()
-    except ModelError as error:
-        parser.exit(2, f"app.py: {error}\n")
-    demo.launch(
+    except (ModelError, DataError) as error:
+        print(f"app.py: {error}", file=sys.stderr)
+        sys.exit(2)
+    # As Ctrl+C does: drawings and uploads are deleted, and corrections sent, before the end.
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    build(corrections).launch(
         server_name=arguments.host,
         server_port=arguments.port,
         share=arguments.share,
@@ -308,6 +354,7 @@ def main() -> None:
         css_paths=Path(__file__).with_name("app.css"),
         footer_links=["api", "settings"],
         max_file_size="50mb",
+        mcp_server=arguments.mcp,
         ssr_mode=False,
     )
 

@@ -7,7 +7,7 @@ import gradio as gr
 
 from app_document import Document, Item
 from app_exports import as_align, as_blocks
-from app_panel import badge, entries, judge, note, offer, typeset
+from app_panel import badge, entries, judge, note, offer, trust, typeset
 
 PICK_HINT = "Choose an equation on the page."
 EMPTY_HINT = "No equation found: mark one with the mouse, or tap two of its corners."
@@ -131,7 +131,7 @@ def mark_of(item: Item) -> str:
     """The badge of an equation: how sure its reading is, or that a person changed it."""
     if item.by_hand:
         return badge("edited", item.by_hand)
-    return badge(*judge(item.reading.confidence))
+    return trust(item.reading)
 
 
 def texts_of(document: Document) -> dict[str, str]:

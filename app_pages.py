@@ -6,6 +6,7 @@ pages are being read is not lost to them.
 """
 
 import logging
+import time
 from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from pathlib import Path
@@ -73,6 +74,9 @@ REVEAL = """() => document.querySelector(".detail").scrollIntoView(
     {behavior: "smooth", block: "nearest"})"""
 
 
+LIMIT_S = 300.0  # of reading what one person handed in at once
+
+
 class Inbox(NamedTuple):
     """The widgets that take pages."""
 
@@ -112,10 +116,13 @@ def page_view() -> gr.HTML:
 
 
 class Reader:
-    """The events that need the model."""
+    """The events that need the model.
 
-    def __init__(self, get_ocr: Callable[[], LatexOCR]) -> None:
+    limit_s: after so many seconds no further page is begun: others wait for their turn."""
+
+    def __init__(self, get_ocr: Callable[[], LatexOCR], limit_s: float = LIMIT_S) -> None:
         self.get_ocr = get_ocr
+        self.limit_s = limit_s
 
     def read_picture(self, file: dict[str, Any] | None) -> Iterator[Work]:
         """Read a page that came as a picture, stored by Gradio but not decoded."""
@@ -131,7 +138,14 @@ class Reader:
             return
         document = Document()
         sources = find_pages(files, wanted, document.problems)
+        started = time.monotonic()
         for n, source in enumerate(sources, start=1):
+            if n > 1 and time.monotonic() - started > self.limit_s:
+                document.problems.append(
+                    f"after {self.limit_s:.0f} s, {len(sources) - n + 1} of {len(sources)} pages "
+                    "were not read any more: hand them in by themselves"
+                )
+                break
             yield from self._read_source(document, source, (n, len(sources)))
         document.progress = ""
         if document.sheets:

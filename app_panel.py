@@ -1,11 +1,15 @@
 """The panel that shows one reading: formula, confidence, source, other readings to choose from."""
 
+import html
 import re
 from collections.abc import Iterable
 from typing import Any, NamedTuple
 
 import gradio as gr
+from PIL import Image
 
+from latexocr.corrections import MAX_CHARACTERS
+from latexocr.doubts import doubts
 from latexocr.recognizer import Reading
 
 SURE, LIKELY = 0.9, 0.6  # from which confidence on a reading is called so
@@ -35,17 +39,19 @@ class Panel(NamedTuple):
     """The widgets that show a reading, or their new values."""
 
     formula: Any
-    confidence: Any
+    confidence: Any  # HTML of a badge, and of the tokens that are doubtful
     source: Any
     written: Any  # to know a person's edits of source from what we write into it
     choices: Any
 
 
 class Written(NamedTuple):
-    """What we last wrote into the source of a panel, and the readings to choose from."""
+    """What we last wrote into the source of a panel, the readings to choose from, and what they
+    were read from, if it is kept."""
 
     latex: str = ""
     readings: tuple[str, ...] = ()
+    picture: Image.Image | None = None
 
 
 def panel(hint: str, written: gr.State | gr.Number) -> tuple[Panel, gr.HTML]:
@@ -62,6 +68,7 @@ def panel(hint: str, written: gr.State | gr.Number) -> tuple[Panel, gr.HTML]:
                 placeholder="The source appears here. You can edit it.",
                 lines=3,
                 max_lines=8,
+                max_length=MAX_CHARACTERS,
                 interactive=True,
                 buttons=["copy"],
                 elem_classes="source",
@@ -91,13 +98,15 @@ def entries(formulas: Iterable[str], marks: Iterable[str] | None = None) -> str:
     )
 
 
-def show(reading: Reading) -> Panel:
-    """The reading; if there are others, all of them to choose from, the likeliest first."""
+def show(reading: Reading, picture: Image.Image | None = None) -> Panel:
+    """The reading; if there are others, all of them to choose from, the likeliest first.
+
+    picture: what it was read from, if a correction of it can be saved."""
     return Panel(
         formula=typeset(reading.latex),
-        confidence=badge(*judge(reading.confidence)),
+        confidence=trust(reading),
         source=reading.latex,
-        written=Written(reading.latex, tuple(readings_of(reading))),
+        written=Written(reading.latex, tuple(readings_of(reading)), picture),
         choices=offer(reading),
     )
 
@@ -141,13 +150,35 @@ def judge(confidence: float) -> tuple[str, str]:
     return word, f"{word} · {confidence:.0%}"
 
 
+def trust(reading: Reading) -> str:
+    """HTML that says how far to trust a reading, and which of its tokens least."""
+    return badge(*judge(reading.confidence)) + unsure(reading)
+
+
+def unsure(reading: Reading) -> str:
+    """HTML of the LaTeX with its doubtful tokens marked, empty if there are none."""
+    pieces, at = [], 0
+    is_doubted = reading.confidence < SURE
+    for start, end, probability in doubts(reading.latex, reading.tokens, at_least_one=is_doubted):
+        token = html.escape(reading.latex[start:end])
+        pieces.append(html.escape(reading.latex[at:start]))
+        pieces.append(f'<mark title="{probability:.0%} sure of this">{token}</mark>')
+        at = end
+    if not pieces:
+        return ""
+    marked = "".join(pieces) + html.escape(reading.latex[at:])
+    return f'<p class="unsure"><span>Unsure:</span> <code>{marked}</code></p>'
+
+
 def badge(kind: str, text: str) -> str:
     return f'<span class="badge {kind}">{text}</span>'
 
 
 def typeset(latex: str) -> str:
-    """Markdown that shows a formula. A bare dollar sign would end it, and Gradio lays it out as
-    HTML, where `i<j` and `a&lt` would be read as other things."""
-    formula = re.sub(r"(?<!\\)\$", "", latex).strip()
+    """Markdown that shows a formula. A bare dollar sign or an empty line would end it, and Gradio
+    lays it out as HTML, where `i<j` and `a&lt` would be read as other things. Links and pictures in
+    it are not shown: KaTeX is not told to trust it."""
+    formula = re.sub(r"(?<!\\)\$", "", latex)
     formula = re.sub(r"[<&](?=\S)", r"\g<0> ", formula)
+    formula = "\n".join(line for line in formula.splitlines() if line.strip()).strip()
     return f"$$\n{formula}\n$$" if formula else ""

@@ -4,6 +4,7 @@ latexocr read formula.png                   prints its LaTeX
 latexocr read scans/ more/*.jpg --json      one JSON object per picture and line
 latexocr page notes.jpg paper.pdf --json    one per page, with boxes
 cat formula.png | latexocr read -           reads a picture from standard input
+latexocr clip                               reads the clipboard's picture, puts the LaTeX there
 
 What cannot be read is reported in its place, the rest is read, and the exit status is 1.
 """
@@ -54,12 +55,16 @@ def build_parser() -> argparse.ArgumentParser:
     commands = parser.add_subparsers(dest="command", required=True)
     _add_command(commands, "read", "IMAGE", "read pictures of one equation each")
     _add_command(commands, "page", "IMAGE|PDF", "find and read all equations of pages")
+    _add_command(commands, "clip", "", "read the clipboard's picture and put its LaTeX there")
     return parser
 
 
 def _add_command(commands: argparse._SubParsersAction, name: str, kind: str, help: str) -> None:
+    """kind: what its inputs are called; without it, it takes none."""
     command = commands.add_parser(name, help=help, description=help)
-    command.add_argument("inputs", nargs="+", metavar=kind, help="a file, a folder, or - for stdin")
+    if kind:
+        what = "a file, a folder, or - for stdin"
+        command.add_argument("inputs", nargs="+", metavar=kind, help=what)
     command.add_argument("--json", action="store_true", help="print one JSON object per line")
     command.add_argument(
         "--model",
@@ -73,6 +78,8 @@ def run(arguments: argparse.Namespace) -> int:
     """Read all inputs and print what they say."""
     from tqdm import tqdm
 
+    if arguments.command == "clip":
+        return clip(arguments)
     is_page = arguments.command == "page"
     paths = expand(arguments.inputs, PAGE_SUFFIXES if is_page else SUFFIXES)
     ocr = _load(arguments.model)
@@ -86,6 +93,29 @@ def run(arguments: argparse.Namespace) -> int:
             progress.update()
             failed = failed or "error" in record
     return int(failed)
+
+
+def clip(arguments: argparse.Namespace) -> int:
+    """Read the clipboard's picture, print its LaTeX and put it in the picture's place."""
+    from latexocr.clipboard import picture_from_clipboard, text_to_clipboard
+    from latexocr.pipeline import reading_as_json
+
+    started = time.perf_counter()
+    try:
+        picture = picture_from_clipboard()  # before loading, which takes a moment
+        reading = _load(arguments.model).read(picture)
+        seconds = round(time.perf_counter() - started, 4)
+    except ImageError as error:
+        show({"path": "clipboard", "error": str(error)}, arguments.json, with_path=False)
+        return 1
+    record = {"path": "clipboard", **reading_as_json(reading), "seconds": seconds}
+    show(record, arguments.json, with_path=False)  # before it can be lost
+    try:
+        text_to_clipboard(reading.latex)
+    except ImageError as error:
+        print(f"clipboard: {error}", file=sys.stderr)
+        return 1
+    return 0
 
 
 def expand(inputs: Sequence[str], suffixes: set[str]) -> list[str]:

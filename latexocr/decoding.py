@@ -23,11 +23,14 @@ HOPELESS = 10.0  # candidates whose log-probability is so far below the best one
 @dataclass(frozen=True)
 class Candidate:
     """A sequence without start and end token, the sum of its tokens' log-probabilities, and whether
-    it came to its end before the limit; if so, that counts as a token too."""
+    it came to its end before the limit; if so, that counts as a token too.
+
+    token_log_probabilities has one for each of token_ids, none for the end."""
 
     token_ids: tuple[int, ...]
     log_probability: float
     is_whole: bool
+    token_log_probabilities: tuple[float, ...] = ()
 
 
 @torch.inference_mode()
@@ -101,7 +104,8 @@ class _Search:
         self.scores = torch.full((n_pictures, n_beams), -torch.inf, device=device)
         self.scores[:, 0] = 0.0  # at the start all beams are the same one
         self.ended = torch.zeros(n_rows, dtype=torch.bool, device=device)
-        self.written: list[list[int]] = [[] for _ in range(n_rows)]
+        # Of each row its tokens, and how likely each was after those before it.
+        self.written: list[list[tuple[int, float]]] = [[] for _ in range(n_rows)]
         self.trackers = [PlaceTracker(vocabulary) for _ in range(n_rows)]
 
     def advance(self, logits: Tensor, looked: Tensor) -> Tensor | None:
@@ -120,17 +124,23 @@ class _Search:
         origin = (first + chosen // n_tokens).flatten()
         self.newest = (chosen % n_tokens).flatten()
         self.ended = self.ended[origin] | (self.newest == self.end)
-        self._write(origin.tolist(), looked[origin].tolist())
+        likely = gains[origin, self.newest]
+        self._write(origin.tolist(), looked[origin].tolist(), likely.tolist())
         return origin if self.n_beams > 1 else None
 
-    def _write(self, origin: Sequence[int], looked: Sequence[Sequence[float]]) -> None:
+    def _write(
+        self,
+        origin: Sequence[int],
+        looked: Sequence[Sequence[float]],
+        log_probabilities: Sequence[float],
+    ) -> None:
         alone = self.n_beams == 1
         self.written = [self.written[i] if alone else self.written[i].copy() for i in origin]
         self.trackers = [self.trackers[i] if alone else self.trackers[i].copy() for i in origin]
         places = []
         for row, token in enumerate(self.newest.tolist()):
             if token not in (self.end, self.pad):
-                self.written[row].append(token)
+                self.written[row].append((token, log_probabilities[row]))
             places.append(self.trackers[row].step(token, tuple(looked[row])))
         self.places = torch.tensor(places, device=self.places.device)
 
@@ -142,5 +152,10 @@ class _Search:
     def results(self) -> list[list[Candidate]]:
         """Candidates of each picture. Those that never ended come as far as they got."""
         rows = zip(self.written, self.scores.flatten().tolist(), self.ended.tolist(), strict=True)
-        found = [Candidate(tuple(ids), score, ended) for ids, score, ended in rows]
+        found = [_candidate(tokens, score, ended) for tokens, score, ended in rows]
         return [found[i * self.n_beams : (i + 1) * self.n_beams] for i in range(self.n_pictures)]
+
+
+def _candidate(written: Sequence[tuple[int, float]], score: float, ended: bool) -> Candidate:
+    token_ids = tuple(token for token, _ in written)
+    return Candidate(token_ids, score, ended, tuple(likely for _, likely in written))

@@ -5,6 +5,7 @@ reading = recognizer.read("formula.png")
 print(reading.latex, reading.confidence, reading.alternatives)
 """
 
+import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -30,20 +31,25 @@ class Reading:
     """What a picture says.
 
     latex as a person would paste it; confidence from 0 to 1 that all of it is right; alternatives,
-    other readings with their confidence, the best first."""
+    other readings with their confidence, the best first; tokens, the canonical LaTeX token by
+    token, each with its probability from 0 to 1 after those before it (see doubts.py)."""
 
     latex: str
     confidence: float
     alternatives: list[tuple[str, float]] = field(default_factory=list)
+    tokens: list[tuple[str, float]] = field(default_factory=list, repr=False)
 
 
 @dataclass(frozen=True)
 class Decoded:
-    """One decoded sequence: canonical LaTeX and the log-probability of its tokens, summed."""
+    """One decoded sequence: canonical LaTeX and the log-probability of its tokens, summed.
+
+    token_probabilities: from 0 to 1, of each token of canonical."""
 
     canonical: str
     log_probability: float
     n_tokens: int
+    token_probabilities: tuple[float, ...] = ()
 
 
 class Recognizer:
@@ -130,16 +136,26 @@ class Recognizer:
         candidates = [candidate for beams in found for candidate in beams]
         texts = self.tokenizer.batch_decode([list(c.token_ids) for c in candidates])
         return [
-            Decoded(text, c.log_probability, len(c.token_ids) + c.is_whole)
+            Decoded(
+                text,
+                c.log_probability,
+                len(c.token_ids) + c.is_whole,
+                tuple(math.exp(value) for value in c.token_log_probabilities),
+            )
             for text, c in zip(texts, candidates, strict=True)
         ]
 
     def _reading(self, candidates: list[Decoded], n_alternatives: int) -> Reading:
         """The likeliest candidate that is valid LaTeX, the others as alternatives."""
         ordered = sorted(candidates, key=lambda c: not is_valid(c.canonical))
-        unique = {self._pretty(c): self.confidence(c) for c in reversed(ordered)}
-        (latex, confidence), *others = reversed(unique.items())
-        return Reading(latex, confidence, others[:n_alternatives])
+        unique: dict[str, float] = {}
+        for candidate in ordered:
+            unique.setdefault(self._pretty(candidate), self.confidence(candidate))
+        (latex, confidence), *others = unique.items()
+        best = ordered[0]
+        # Not strict: what decodes in another way may know no probabilities.
+        tokens = list(zip(best.canonical.split(), best.token_probabilities, strict=False))
+        return Reading(latex, confidence, others[:n_alternatives], tokens)
 
     def _pretty(self, candidate: Decoded) -> str:
         try:

@@ -1,10 +1,14 @@
 """The app without a browser: what its panels say, and its endpoints for other programs."""
 
 import io
+import re
+import signal
 from pathlib import Path
 from types import SimpleNamespace
 
 import gradio as gr
+import httpx
+import numpy as np
 import pytest
 from gradio.components.image_editor import AcceptBlobs
 from gradio_client import Client, handle_file
@@ -13,6 +17,10 @@ from PIL import Image, ImageOps
 
 import app
 import app_panel
+from app_corrections import FAILED, NOTHING, SAVED, Saver
+from app_document import Document
+from benchmarks.serving import serve
+from latexocr.corrections import TABLE, FolderCorrections
 from latexocr.pipeline import LatexOCR
 from latexocr.recognizer import Reading
 from tests.conftest import draw
@@ -37,7 +45,7 @@ def client(ocr):
 
 def test_importing_the_app_loads_no_weights_and_sends_nothing_home():
     assert app.get_ocr.cache_info().currsize == 0
-    assert not app.demo.analytics_enabled
+    assert not app.build().analytics_enabled
 
 
 @pytest.mark.parametrize(
@@ -50,6 +58,7 @@ def test_importing_the_app_loads_no_weights_and_sends_nothing_home():
         pytest.param(r"\$5", "$$\n\\$5\n$$", id="an escaped dollar is a symbol"),
         pytest.param("i<j", "$$\ni< j\n$$", id="no HTML tag"),
         pytest.param("a&lt", "$$\na& lt\n$$", id="no HTML entity"),
+        pytest.param("a\n \n+b", "$$\na\n+b\n$$", id="an empty line would end it"),
     ],
 )
 def test_typeset(latex, shown):
@@ -77,6 +86,22 @@ def test_all_readings_can_be_chosen_and_the_first_again():
         assert (chosen.source, chosen.written.latex) == (latex, latex)
         assert chosen.formula in panel.choices
     assert app_panel.choose(panel.written, SimpleNamespace(index=3)).source == gr.skip()
+
+
+@pytest.mark.parametrize(
+    ("latex", "tokens", "marked"),
+    [
+        pytest.param("x+y", [("x", 0.9), ("+", 0.95), ("y", 0.4)], ["y"], id="one"),
+        pytest.param("x<y", [("x", 0.9), ("<", 0.3), ("y", 0.2)], ["&lt;", "y"], id="no HTML"),
+        pytest.param("x", [("x", 0.9)], ["x"], id="none, but the reading is doubtful"),
+        pytest.param("x", [], [], id="unknown"),
+    ],
+)
+def test_the_tokens_that_are_doubtful_are_marked(latex, tokens, marked):
+    shown = app_panel.show(Reading(latex, 0.5, [], tokens)).confidence
+    assert re.findall(r"<mark title=\"\d+% sure of this\">(.*?)</mark>", shown) == marked
+    assert "doubtful · 50%" in shown
+    assert ("Unsure" in shown) == bool(marked)
 
 
 def test_a_lone_reading_offers_no_choice():
@@ -139,6 +164,95 @@ def test_the_endpoints_explain_what_they_cannot_read(client, tmp_path, api_name)
         client.predict(handle_file(str(tmp_path / "a.png")), api_name=api_name)
     with pytest.raises(AppError, match="got none"):
         client.predict(None, api_name=api_name)
+
+
+@pytest.fixture
+def drawn() -> app_panel.Written:
+    """What the app knows after a drawing was read."""
+    return app_panel.show(Reading("y", 0.5), draw("x")).written
+
+
+def test_a_correction_of_a_drawing_is_kept(drawn, tmp_path):
+    saver = Saver(FolderCorrections(tmp_path))
+    assert SAVED in saver.save_drawing(drawn, "x")
+    (line,) = (tmp_path / TABLE).read_text().splitlines()
+    name, latex = line.split("\t")
+    assert latex == "x" and np.array_equal(Image.open(tmp_path / name), draw("x"))
+
+
+def test_a_correction_that_is_no_latex_is_explained_and_not_kept(drawn, tmp_path):
+    said = Saver(FolderCorrections(tmp_path)).save_drawing(drawn, "x^{<")
+    assert "Not saved: expected" in said and 'role="alert"' in said and "x^{<" not in said
+    assert (tmp_path / TABLE).read_text() == ""
+
+
+def test_without_a_drawing_there_is_nothing_to_save(tmp_path):
+    saver = Saver(FolderCorrections(tmp_path))
+    assert NOTHING in saver.save_drawing(app_panel.note("hint").written, "x")
+    assert NOTHING in saver.save_item(Document())
+
+
+def test_a_failure_of_the_hub_is_said_but_not_shown(drawn):
+    class Broken:
+        def save(self, picture, latex):
+            raise RuntimeError("the token hf_secret was refused")
+
+    said = Saver(Broken()).save_drawing(drawn, "x")
+    assert FAILED in said and "hf_secret" not in said
+
+
+def test_nobody_is_asked_for_corrections_unless_they_are_wanted(tmp_path):
+    def buttons(corrections):
+        blocks = app.build(corrections).blocks.values()
+        rows = [b for b in blocks if "saving" in (getattr(b, "elem_classes", None) or ())]
+        return [row.visible for row in rows]
+
+    assert buttons(None) == [False, False]
+    assert buttons(FolderCorrections(tmp_path)) == [True, True]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "environment", "problem"),
+    [
+        pytest.param(["--mcp"], {}, "pip install 'gradio[mcp]'", id="MCP is not installed"),
+        pytest.param(
+            ["--corrections", "kept"],
+            {"LATEXOCR_FEEDBACK_DATASET": "ann/corrections"},
+            "one place",
+            id="corrections to two places",
+        ),
+    ],
+)
+def test_what_cannot_be_started_ends_with_a_message(
+    monkeypatch, capsys, tmp_path, arguments, environment, problem
+):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(app, "get_ocr", lambda: None)
+    monkeypatch.setattr(app.importlib.util, "find_spec", lambda name: None)
+    monkeypatch.setattr("sys.argv", ["app.py", *arguments])
+    for name, value in environment.items():
+        monkeypatch.setenv(name, value)
+    with pytest.raises(SystemExit) as end:
+        app.main()
+    assert end.value.code == 2
+    assert problem in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("signal_number", [signal.SIGTERM, signal.SIGINT])
+def test_what_was_uploaded_is_deleted_when_the_app_stops(tmp_path, model_folder, signal_number):
+    draw("x").save(picture := io.BytesIO(), "PNG")
+    environment = {"GRADIO_TEMP_DIR": str(tmp_path), "LATEXOCR_MODEL": str(model_folder)}
+    with serve("app.py", **environment) as (url, server):
+        files = {"files": ("a.png", picture.getvalue())}
+        (stored,) = httpx.post(f"{url}gradio_api/upload", files=files).json()
+        assert Path(stored).is_relative_to(tmp_path) and Path(stored).is_file()
+        server.send_signal(signal_number)
+        server.wait(60)
+    assert not Path(stored).exists()
+
+
+def test_the_queue_is_not_endless():
+    assert app.build()._queue.max_size == app.MAX_WAITING
 
 
 def test_a_wrong_model_ends_the_start_with_a_message(monkeypatch, capsys, tmp_path):

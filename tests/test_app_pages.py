@@ -186,6 +186,16 @@ def test_of_a_long_pdf_the_first_pages_are_read_unless_others_are_wanted(reader,
     assert "expected pages from 1 to 12" in step.trouble
 
 
+def test_who_hands_in_too_much_does_not_keep_the_others_waiting(monkeypatch, upload):
+    monkeypatch.setattr(counting_app, "SECONDS_PER_READING", 0)
+    files = [upload(f"{n}.png", page_of("l", "ll")) for n in range(3)]
+    document, steps = read(Reader(Counter, limit_s=0.0), *files)
+    assert len(document.sheets) == 1
+    assert "2 of 3 pages were not read any more" in steps[-1].status
+    document, _ = read(Reader(Counter, limit_s=100.0), *files)
+    assert len(document.sheets) == 3
+
+
 def test_edits_made_while_further_pages_are_read_are_kept(reader, upload):
     files = [upload(f"{n}.png", page_of("l", "ll")) for n in range(2)]
     steps = reader.read_files(files, "")

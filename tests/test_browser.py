@@ -4,116 +4,17 @@ CHROMIUM=/path/to/chromium python -m pytest tests/test_browser.py
 """
 
 import json
-import os
 import re
-import shutil
-import socket
-import subprocess
-import sys
-import time
-import urllib.request
-from collections.abc import Iterator
-from contextlib import contextmanager
-from pathlib import Path
 
-import pytest
-from playwright.sync_api import Browser, Locator, Page, expect, sync_playwright
+from playwright.sync_api import expect
 
 import app
+from benchmarks.serving import serve
 from latexocr import hub
+from tests.browsing import IN_BROWSER, PHONE, Desk, Pad
 from tests.test_app_pages import page_of
 
-ROOT = Path(__file__).parents[1]
-CHROMIUM = os.environ.get("CHROMIUM") or next(
-    filter(None, map(shutil.which, ["chromium", "chromium-browser", "google-chrome"])), None
-)
-IN_USE = re.compile("highlight")  # a class of the tool in hand
-TIMEOUT_S = 500  # a browser that draws without a graphics card takes seconds for a stroke
-
-pytestmark = [
-    pytest.mark.browser,
-    pytest.mark.skipif(
-        CHROMIUM is None and not os.environ.get("CI"),
-        reason="needs Chromium (apt install chromium, or CHROMIUM=/path/to/it)",
-    ),
-]
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    assert CHROMIUM, "CI must run the browser tests: install chromium"
-    with sync_playwright() as playwright:
-        options = ["--no-sandbox", "--disable-dev-shm-usage"]
-        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=options)
-        yield browser
-        browser.close()
-
-
-@contextmanager
-def serve(*command: str, **environment: str) -> Iterator[str]:
-    """Runs an app on a free port while the block lasts. Gives its address."""
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    url = f"http://127.0.0.1:{port}/"
-    command = (sys.executable, *command, "--port", str(port))
-    with subprocess.Popen(command, cwd=ROOT, env={**os.environ, **environment}) as server:
-        try:
-            wait_until_up(url, server)
-            yield url
-        finally:
-            server.terminate()
-
-
-def wait_until_up(url: str, server: subprocess.Popen) -> None:
-    for _ in range(2 * TIMEOUT_S):
-        assert server.poll() is None, f"the app ended with exit status {server.returncode}"
-        try:
-            urllib.request.urlopen(url).close()
-            return
-        except OSError:
-            time.sleep(0.5)
-    raise TimeoutError(f"nothing at {url} after {TIMEOUT_S} s")
-
-
-@pytest.fixture(scope="module")
-def counting_url() -> Iterator[str]:
-    with serve("-m", "tests.counting_app") as url:
-        yield url
-
-
-class Pad:
-    """The pad that a page shows, and the result below it."""
-
-    def __init__(self, page: Page, url: str, shape: str = "wide") -> None:
-        page.set_default_timeout(TIMEOUT_S * 1000)
-        expect.set_options(timeout=TIMEOUT_S * 1000)
-        page.goto(url)
-        self.page = page
-        self.pad = page.locator(f".pad.{shape}")
-        self.source = page.locator(".source textarea").first
-        self.formula = page.locator(".formula").first
-        self.confidence = page.locator(".confidence").first
-        expect(self.tool("Brush")).to_have_class(IN_USE)
-
-    def tool(self, name: str) -> Locator:
-        return self.pad.get_by_role("button", name=name, exact=True)
-
-    def stroke(self, *points: tuple[float, float]) -> None:
-        """Draws with the mouse through points in pixels from the middle of the paper."""
-        box = self.pad.locator("canvas").first.bounding_box()
-        x, y = box["x"] + box["width"] / 2, box["y"] + box["height"] / 2
-        mouse = self.page.mouse
-        mouse.move(x + points[0][0], y + points[0][1])
-        mouse.down()
-        for dx, dy in points[1:]:
-            mouse.move(x + dx, y + dy, steps=3)
-        mouse.up()
-
-    def dash(self, place: int) -> None:
-        """One short stroke; those at different places do not touch."""
-        x = 24 * place - 100
-        self.stroke((x, -20), (x + 8, 20))
+pytestmark = IN_BROWSER
 
 
 def test_every_stroke_is_read_and_the_newest_drawing_wins(browser, counting_url):
@@ -164,59 +65,13 @@ def test_readings_can_be_chosen_and_edited(browser, counting_url):
 
 
 def test_a_phone_has_a_paper_that_fits(browser, counting_url):
-    screen = {"width": 390, "height": 844}
-    phone = browser.new_context(viewport=screen, has_touch=True, is_mobile=True)
+    phone = browser.new_context(**PHONE)
     pad = Pad(phone.new_page(), counting_url, shape="tall")
     pad.dash(2)
     expect(pad.source).to_have_value("x_{1}")
     width = pad.page.evaluate("document.documentElement.scrollWidth")
-    assert width <= screen["width"]
+    assert width <= PHONE["viewport"]["width"]
     phone.close()
-
-
-class Desk:
-    """The Upload tab, where pages are handed in and corrected."""
-
-    def __init__(self, page: Page, url: str) -> None:
-        page.set_default_timeout(TIMEOUT_S * 1000)
-        expect.set_options(timeout=TIMEOUT_S * 1000)
-        page.goto(url)
-        page.get_by_role("tab", name="Upload").click()
-        self.page = page
-        self.boxes = page.locator(".page-view .box")
-        self.selected = page.locator(".page-view .box.selected")
-        self.entries = page.locator(".listing .entry")
-        self.source = page.locator(".desk .source textarea")
-        self.formula = page.locator(".desk .block.formula")
-        self.confidence = page.locator(".desk .block.confidence")
-        self.status = page.locator(".block.status")
-
-    def hand_in(self, *paths: Path, by: str = "files") -> None:
-        self.page.locator(f"#{by} input[type=file]").first.set_input_files(paths)
-
-    def point(self, x: float, y: float) -> tuple[float, float]:
-        """Where a point of the page, in shares of its sides, is on the screen."""
-        box = self.page.locator(".sheet > svg").bounding_box()
-        return box["x"] + x * box["width"], box["y"] + y * box["height"]
-
-    def drag(self, start: tuple[float, float], end: tuple[float, float]) -> None:
-        self.page.mouse.move(*self.point(*start))
-        self.page.mouse.down()
-        self.page.mouse.move(*self.point(*end), steps=5)
-        self.page.mouse.up()
-
-    def save(self, kind: str) -> str:
-        with self.page.expect_download() as download:
-            self.page.locator(f"#save_{kind}").click()
-        assert download.value.suggested_filename == f"equations.{kind}"
-        return Path(download.value.path()).read_text()
-
-
-@pytest.fixture
-def drawn_page(tmp_path: Path) -> Path:
-    """A page of three equations: of one stroke, of two, of three."""
-    page_of("l", "ll", "lll").save(tmp_path / "page.png")
-    return tmp_path / "page.png"
 
 
 def test_equations_of_a_page_are_shown_and_corrected(browser, counting_url, drawn_page):
@@ -286,8 +141,7 @@ def test_an_equation_that_is_missing_can_be_marked(browser, counting_url, drawn_
 
 
 def test_a_phone_marks_with_two_taps(browser, counting_url, drawn_page):
-    screen = {"width": 390, "height": 844}
-    phone = browser.new_context(viewport=screen, has_touch=True, is_mobile=True)
+    phone = browser.new_context(**PHONE)
     desk = Desk(phone.new_page(), counting_url)
     desk.hand_in(drawn_page, by="picture")
     expect(desk.entries).to_have_count(3)
@@ -300,7 +154,7 @@ def test_a_phone_marks_with_two_taps(browser, counting_url, drawn_page):
     expect(desk.page.locator(".rubber")).to_have_count(1)
     desk.page.touchscreen.tap(*desk.point(0.98, 0.64))
     expect(desk.entries.locator("annotation")).to_have_text(["x_{1}", "x_{2}", "x_{3}"])
-    assert desk.page.evaluate("document.documentElement.scrollWidth") <= screen["width"]
+    assert desk.page.evaluate("document.documentElement.scrollWidth") <= PHONE["viewport"]["width"]
     phone.close()
 
 
@@ -365,7 +219,7 @@ def test_one_equation_is_simply_shown_and_a_bad_file_explained(
 def test_the_model_reads_drawings_and_nothing_leaves_this_machine(browser, model_folder):
     is_trained = (hub.EMBEDDED / "recognizer" / "config.json").is_file()
     model = {} if is_trained else {"LATEXOCR_MODEL": str(model_folder)}
-    with serve("app.py", **model) as url:
+    with serve("app.py", **model) as (url, _):
         page, requests = browser.new_page(), []
         page.on("request", lambda request: requests.append(request.url))
         pad = Pad(page, url)

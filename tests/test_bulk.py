@@ -77,7 +77,9 @@ def test_two_processes_killed_in_the_middle_and_gone_on_with_by_one(scans, model
         pytest.skip("it was done before it could be killed")
     first = {path: path.stat().st_mtime_ns for path in done}
     again = start(scans, model_folder, output, "--cpu")
+    deadline = time.monotonic() + TIMEOUT_S
     while again.poll() is None and folder.is_dir():  # parts that were done are not made again
+        assert time.monotonic() < deadline
         kept = {path: path.stat().st_mtime_ns for path in first if path.exists()}
         assert kept.items() <= first.items()
         time.sleep(0.05)

@@ -2,6 +2,7 @@
 
 import io
 import json
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -172,6 +173,21 @@ def test_as_a_module_stdout_holds_json_and_nothing_else(model_folder, write_pict
     assert done.returncode == 0, done.stderr
     assert set(json.loads(done.stdout)) == READ_KEYS
     assert done.stderr == ""
+
+
+def test_in_a_pipe_a_picture_comes_in_and_nothing_but_latex_goes_out(model_folder, tmp_path):
+    draw("xl").save(tmp_path / "a.png")
+    command = f"cat a.png | {sys.executable} -m latexocr read - --model {model_folder} | cat"
+    environment = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[1])}
+    done = subprocess.run(
+        ["bash", "-o", "pipefail", "-c", command],
+        cwd=tmp_path,
+        env=environment,
+        capture_output=True,
+        text=True,
+    )
+    assert (done.returncode, done.stderr) == (0, "")
+    assert done.stdout.strip()
 
 
 def test_the_package_and_the_parser_do_without_torch():

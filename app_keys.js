@@ -1,0 +1,107 @@
+// What the page needs of the browser beyond Gradio: the pen at hand, the paper that fits, keys for
+// the pad, pictures pasted from the clipboard. Gradio calls this once, when the page is up.
+() => {
+    const COPIED_MS = 1500;
+
+    const isTyping = (node) => node.closest?.("input, textarea, select, [contenteditable=true]");
+    const isShown = (node) => node && node.offsetParent !== null;
+    const shownPad = () => [...document.querySelectorAll(".pad")].find(isShown);
+
+    // ---- The pad --------------------------------------------------------------------------------
+
+    // Gradio's pad starts without a tool, and loses the pen when it is cleared: take it up again.
+    function pickUpPen(pad) {
+        const tools = [
+            ...pad.querySelectorAll(".toolbar-wrap .half-container:first-child button"),
+        ];
+        if (tools.length && !tools.some((tool) => tool.classList.contains("highlight"))) {
+            tools[0].click();
+        }
+    }
+
+    for (const pad of document.querySelectorAll(".pad")) {
+        new MutationObserver(() => pickUpPen(pad)).observe(pad, {
+            subtree: true, childList: true, attributes: true, attributeFilter: ["class"],
+        });
+        pickUpPen(pad);
+    }
+
+    // A paper that is written on stays, however the window changes or the phone is turned.
+    const papers = document.querySelector(".papers");
+    const drawn = papers.parentElement.querySelector(".source textarea");
+
+    function choosePaper() {
+        if (papers.dataset.paper && drawn?.value) return;
+        papers.dataset.paper = window.innerWidth <= 640 ? "tall" : "wide";
+    }
+
+    window.addEventListener("resize", choosePaper);
+    choosePaper();
+
+    // ---- Keys -----------------------------------------------------------------------------------
+
+    function press(pad, name) {
+        const button = pad.querySelector(`button[aria-label="${name}"]`);
+        if (!button?.disabled) button?.click();
+    }
+
+    function copySource() {
+        const done = () => {
+            papers.classList.add("copied");
+            setTimeout(() => papers.classList.remove("copied"), COPIED_MS);
+        };
+        if (navigator.clipboard) return void navigator.clipboard.writeText(drawn.value).then(done);
+        drawn.select();  // the older way serves pages from http://192.168...
+        if (document.execCommand("copy")) done();
+        drawn.blur();
+    }
+
+    function actionOf(event) {
+        const key = event.key.toLowerCase();
+        if (!event.ctrlKey && !event.metaKey) {
+            return ["delete", "backspace"].includes(key) ? (pad) => press(pad, "Clear canvas") : null;
+        }
+        if (key === "z") return (pad) => press(pad, event.shiftKey ? "Redo" : "Undo");
+        if (key === "y") return (pad) => press(pad, "Redo");
+        const isCopy = key === "c" && drawn?.value && getSelection().isCollapsed;
+        return isCopy ? copySource : null;
+    }
+
+    document.addEventListener("keydown", (event) => {
+        const pad = shownPad();
+        if (!pad || event.altKey || isTyping(event.target)) return;
+        const action = actionOf(event);
+        if (!action) return;
+        event.preventDefault();
+        action(pad);
+    });
+
+    // ---- Pasting --------------------------------------------------------------------------------
+
+    // A picture or PDF from the clipboard goes where files go, from wherever on the page.
+    document.addEventListener("paste", async (event) => {
+        const files = [...(event.clipboardData?.files ?? [])];
+        if (!files.length) return;
+        event.preventDefault();
+        [...document.querySelectorAll("button[role=tab]")]
+            .find((tab) => tab.textContent.trim() === "Upload")?.click();
+        const input = await inputOfFiles();
+        if (!input) return;  // a page is being worked on: it is not to be lost
+        const taken = new DataTransfer();
+        files.forEach((file) => taken.items.add(file));
+        input.files = taken.files;
+        input.dispatchEvent(new Event("change", {bubbles: true}));
+    });
+
+    async function inputOfFiles() {  // Gradio makes a tab when it is first looked at
+        for (let n = 0; n < 40; n++) {
+            const box = document.querySelector("#files");
+            if (isShown(document.querySelector(".desk"))) return null;
+            if (isShown(box) && box.querySelector("input[type=file]")) {
+                return box.querySelector("input[type=file]");
+            }
+            await new Promise((resolve) => setTimeout(resolve, 50));
+        }
+        return null;
+    }
+}

@@ -1,0 +1,261 @@
+"""What makes the app a tool: keys, fingers and pens, pasting, dropping, the webcam, corrections,
+many people at once, and LaTeX that would rather do harm.
+
+CHROMIUM=/path/to/chromium python -m pytest tests/test_browser_tools.py
+"""
+
+import base64
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import Browser, Page, expect
+
+from benchmarks.serving import serve
+from tests.browsing import DESKTOP, IN_BROWSER, PHONE, SCREENS, Desk, Pad
+from trainer.data.examples import load_examples
+
+pytestmark = IN_BROWSER
+
+
+@pytest.fixture
+def page(browser: Browser) -> Iterator[Page]:
+    """A page of a person of its own, on a computer."""
+    context = browser.new_context(**DESKTOP)
+    yield context.new_page()
+    context.close()
+
+
+# ---- Draw ----------------------------------------------------------------------------------------
+
+
+def test_keys_undo_redo_clear_and_copy_unless_one_is_typing(page, counting_url):
+    pad = Pad(page, counting_url)
+    page.context.grant_permissions(["clipboard-read", "clipboard-write"])
+    pad.dash(0)
+    pad.dash(1)
+    expect(pad.source).to_have_value("x_{2}")
+    page.keyboard.press("Control+z")
+    expect(pad.source).to_have_value("x_{1}")
+    page.keyboard.press("Control+Shift+z")
+    expect(pad.source).to_have_value("x_{2}")
+    page.keyboard.press("Control+c")
+    expect(page.locator(".papers")).to_have_class(re.compile("copied"))
+    assert page.evaluate("navigator.clipboard.readText()") == "x_{2}"
+    pad.source.press("End")
+    pad.source.press("Backspace")  # goes to the text, not to the pad
+    expect(pad.source).to_have_value("x_{2")
+    pad.source.blur()
+    page.keyboard.press("Delete")
+    expect(pad.source).to_have_value("")
+    page.keyboard.press("Control+c")  # nothing to copy
+    assert page.evaluate("navigator.clipboard.readText()") == "x_{2}"
+
+
+def test_a_drawing_outlives_a_window_that_changes(page, counting_url):
+    pad = Pad(page, counting_url)
+    pad.dash(0)
+    expect(pad.source).to_have_value("x_{1}")
+    page.set_viewport_size({"width": 600, "height": 800})
+    expect(pad.pad).to_be_visible()  # not the paper for phones, which would be empty
+    pad.dash(4)
+    expect(pad.source).to_have_value("x_{2}")
+    assert page.evaluate("document.documentElement.scrollWidth") <= 600
+    page.keyboard.press("Delete")
+    expect(pad.source).to_have_value("")
+    page.set_viewport_size({"width": 500, "height": 800})
+    expect(page.locator(".pad.tall")).to_be_visible()
+
+
+def test_a_finger_draws(browser, counting_url):
+    context = browser.new_context(**PHONE)
+    pad = Pad(context.new_page(), counting_url, shape="tall")
+    box = pad.pad.locator("canvas").first.bounding_box()
+    x, y = box["x"] + box["width"] / 2, box["y"] + box["height"] / 2
+    fingers = context.new_cdp_session(pad.page)
+    scrolled = pad.page.evaluate("scrollY")
+    for kind, dy in [("touchStart", 0), ("touchMove", 20), ("touchMove", 50), ("touchEnd", None)]:
+        points = [] if dy is None else [{"x": x, "y": y + dy}]
+        fingers.send("Input.dispatchTouchEvent", {"type": kind, "touchPoints": points})
+    expect(pad.source).to_have_value("x_{1}")
+    assert pad.page.evaluate("scrollY") == scrolled  # the page stays under the finger
+    context.close()
+
+
+def test_a_stylus_draws(page, counting_url):
+    pad = Pad(page, counting_url)
+    box = pad.pad.locator("canvas").first.bounding_box()
+    x, y = box["x"] + box["width"] / 2, box["y"] + box["height"] / 2
+    pen = page.context.new_cdp_session(page)
+    for kind, dy in [("Moved", 0), ("Pressed", 0), ("Moved", 20), ("Moved", 40), ("Released", 40)]:
+        event = {"type": f"mouse{kind}", "x": x, "y": y + dy, "pointerType": "pen", "force": 0.5}
+        button = {} if (kind, dy) == ("Moved", 0) else {"button": "left", "buttons": 1}
+        pen.send("Input.dispatchMouseEvent", event | button | {"clickCount": 1})
+    expect(pad.source).to_have_value("x_{1}")
+
+
+LIGHT = """(node) => {
+    const [red, green, blue] = getComputedStyle(node).color.match(/[\\d.]+/g).map(Number);
+    return (red + green + blue) / 3;
+}"""
+
+
+def test_in_the_dark_the_formula_is_light_and_the_paper_stays_white(page, counting_url):
+    pad = Pad(page, counting_url + "?__theme=dark")
+    pad.dash(0)
+    expect(pad.source).to_have_value("x_{1}")  # black ink on white paper, as it is read
+    assert pad.formula.locator(".katex").first.evaluate(LIGHT) > 180
+
+
+def test_two_people_draw_at_once_and_each_gets_the_own_reading(browser, counting_url):
+    contexts = [browser.new_context(**DESKTOP), browser.new_context(**PHONE)]
+    shapes = ("wide", "tall")
+    pads = [Pad(c.new_page(), counting_url, s) for c, s in zip(contexts, shapes, strict=True)]
+    for n in range(2):
+        for place, pad in enumerate(pads):
+            if n <= place:
+                pad.dash(n + 2)
+    for _ in range(2):
+        for place, pad in enumerate(pads):
+            expect(pad.source).to_have_value(f"x_{{{place + 1}}}")
+        pads[0].page.wait_for_timeout(1500)  # nothing of the other comes after
+    for context in contexts:
+        context.close()
+
+
+def test_who_waits_long_is_told_the_place_in_the_queue(browser, page, counting_url, drawn_page):
+    others = [browser.new_context(**DESKTOP) for _ in range(4)]
+    crowd = [Pad(context.new_page(), counting_url) for context in others]
+    pad = Pad(page, counting_url)
+    for other in crowd:
+        other.dash(0)
+        other.dash(1)
+    pad.dash(0)
+    expect(page.locator(".block.waiting")).to_contain_text(re.compile(r"queue|\d\.\ds"))
+    expect(pad.source).to_have_value("x_{1}")
+    expect(page.locator(".waiting .wrap")).not_to_be_visible()
+    for context in others:
+        context.close()
+
+
+HOSTILE = [
+    r"\href{https://evil.example}{a}",
+    r"\url{https://evil.example}",
+    r"\includegraphics{https://evil.example/a.png}",
+    r"\htmlClass{evil}{a}\htmlData{x=y}{b}\htmlStyle{color:red}{c}",
+    r"<img src=https://evil.example/a.png onerror=window.evil=1><script>window.evil=1</script>",
+    "a\n\n![x](https://evil.example/a.png) [y](https://evil.example)\n\n$$ <b>z</b> $$",
+    r"\rule{9999em}{9999em}",
+    r"\def\a{\a\a}\a",
+]
+
+
+@pytest.mark.parametrize("screen", SCREENS)
+def test_hostile_latex_is_shown_but_does_nothing(browser, counting_url, screen):
+    context = browser.new_context(**screen)
+    page, requests = context.new_page(), []
+    page.on("request", lambda request: requests.append(request.url))
+    pad = Pad(page, counting_url, "tall" if screen is PHONE else "wide")
+    for latex in HOSTILE:
+        pad.source.fill(latex)
+        expect(pad.confidence).to_have_text("edited")
+        page.wait_for_timeout(700)
+        for harm in ("a[href]", "img", "script", "iframe", ".evil", "[data-x]"):
+            expect(pad.formula.locator(harm)).to_have_count(0)
+        assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
+    assert page.evaluate("window.evil") is None
+    assert not [url for url in requests if "evil" in url]
+    pad.source.fill("x+1")  # nothing of it stays
+    expect(pad.formula.locator("annotation")).to_have_text("x+1")
+    context.close()
+
+
+# ---- Handing in ----------------------------------------------------------------------------------
+
+PASTE = """([name, data, type]) => {
+    const bytes = Uint8Array.from(atob(data), (letter) => letter.charCodeAt(0));
+    const clipboardData = new DataTransfer();
+    clipboardData.items.add(new File([bytes], name, {type}));
+    document.body.dispatchEvent(new ClipboardEvent("paste", {clipboardData, bubbles: true}));
+}"""
+DROPPED = """([name, data, type]) => {
+    const bytes = Uint8Array.from(atob(data), (letter) => letter.charCodeAt(0));
+    const dropped = new DataTransfer();
+    dropped.items.add(new File([bytes], name, {type}));
+    return dropped;
+}"""
+
+
+def as_file(path: Path) -> list[str]:
+    return [path.name, base64.b64encode(path.read_bytes()).decode(), "image/png"]
+
+
+def test_a_picture_pasted_anywhere_is_read(page, counting_url, drawn_page):
+    Pad(page, counting_url)  # the Draw tab is shown
+    page.evaluate(PASTE, as_file(drawn_page))
+    expect(page.locator(".listing .entry")).to_have_count(3)
+    expect(page.locator(".desk .source textarea")).to_have_value("x_{1}")
+    page.locator(".desk .source textarea").fill("mine")
+    page.evaluate(PASTE, as_file(drawn_page))  # what is being worked on is not lost
+    page.wait_for_timeout(3000)
+    expect(page.locator(".desk .source textarea")).to_have_value("mine")
+
+
+@pytest.mark.parametrize("target", ["files", "picture"])
+def test_a_picture_dropped_is_read(page, counting_url, drawn_page, target):
+    desk = Desk(page, counting_url)
+    dropped = page.evaluate_handle(DROPPED, as_file(drawn_page))
+    zone = page.locator(f"#{target} button").filter(has=page.locator("input[type=file]")).first
+    expect(zone).to_be_visible()
+    zone.dispatch_event("drop", {"dataTransfer": dropped})
+    expect(desk.entries).to_have_count(3)
+
+
+def test_the_webcam_takes_a_picture_that_is_read(page, counting_url):
+    desk = Desk(page, counting_url)
+    page.context.grant_permissions(["camera"])
+    page.locator("#picture").get_by_label("Capture from camera").click()
+    page.locator("#picture").get_by_text(re.compile("webcam", re.IGNORECASE)).click()
+    page.locator("#picture").get_by_label("capture photo").click()
+    expect(desk.page.locator(".page-view .sheet img")).to_be_visible()
+
+
+# ---- Corrections ---------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("screen", SCREENS)
+def test_corrections_of_both_tabs_are_kept_where_the_app_says(
+    browser, screen, tmp_path, drawn_page
+):
+    kept = tmp_path / "kept"
+    context = browser.new_context(**screen)
+    with serve("-m", "tests.counting_app", "--corrections", str(kept)) as (url, _):
+        pad = Pad(context.new_page(), url, "tall" if screen is PHONE else "wide")
+        expect(pad.page.get_by_text("Nothing is sent anywhere").first).to_be_visible()
+        pad.dash(2)
+        expect(pad.source).to_have_value("x_{1}")
+        pad.source.fill("x_{")
+        expect(pad.confidence).to_have_text("edited")
+        pad.page.locator("#save_drawing").click()
+        expect(pad.page.locator(".block.saved").first).to_contain_text("Not saved: expected")
+        expect(pad.source).to_have_value("x_{")
+        pad.source.fill("l_1")
+        expect(pad.page.locator(".block.saved").first).to_have_text("")
+        pad.page.locator("#save_drawing").click()
+        expect(pad.page.locator(".block.saved").first).to_contain_text("Saved.")
+        desk = Desk(pad.page, url)
+        desk.hand_in(drawn_page)
+        expect(desk.entries).to_have_count(3)
+        desk.source.fill("l_2")
+        expect(desk.confidence).to_have_text("edited")
+        desk.page.locator("#save_item").click()
+        expect(desk.page.locator(".desk .block.saved")).to_contain_text("Saved.")
+        assert desk.page.evaluate("document.documentElement.scrollWidth <= innerWidth")
+    context.close()
+    assert sorted(example.latex for example in load_examples(str(kept))) == ["l_1", "l_2"]
+
+
+def test_without_a_place_for_corrections_nobody_is_asked(page, counting_url):
+    Pad(page, counting_url)
+    expect(page.locator("#save_drawing")).not_to_be_visible()
