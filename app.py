@@ -169,7 +169,7 @@ def correct(shown: Panel, picks: gr.HTML) -> None:
     quiet = {"show_progress": "hidden", "api_visibility": "private"}
     # Not `input`: Gradio only sends it for pressed keys, not for pasting or deleting.
     shown.source.change(
-        edit,
+        partial(edit, DRAW_HINT),
         [shown.source, shown.written],
         [shown.formula, shown.confidence, shown.written],
         trigger_mode="always_last",

@@ -126,12 +126,16 @@ def note(text: str) -> Panel:
     return Panel(text, confidence="", source="", written=Written(), choices="")
 
 
-def edit(latex: str, written: Written) -> tuple[Any, Any, Any]:
+def edit(hint: str, latex: str, written: Written) -> tuple[Any, Any, Any]:
     """Show what a person typed, pasted or deleted; what is shown already stays.
 
+    hint: what is shown for nothing. It also brings the hint back where our own emptying of the
+    source comes after an older change of it, and looks like a person's.
     Returns: formula, confidence and written."""
     if latex == written.latex:
         return gr.skip(), gr.skip(), gr.skip()
+    if not latex:
+        return hint, "", written._replace(latex="")
     return typeset(latex), badge("edited", "edited"), written._replace(latex=latex)
 
 

@@ -14,7 +14,7 @@ CHROMIUM = os.environ.get("CHROMIUM") or next(
     filter(None, map(shutil.which, ["chromium", "chromium-browser", "google-chrome"])), None
 )
 IN_USE = re.compile("highlight")  # a class of the tool in hand
-TIMEOUT_S = 500  # a browser that draws without a graphics card takes seconds for a stroke
+TIMEOUT_S = 120  # a browser that draws without a graphics card takes seconds for a stroke
 DESKTOP = {"viewport": {"width": 1280, "height": 840}}
 PHONE = {"viewport": {"width": 390, "height": 844}, "has_touch": True, "is_mobile": True}
 SCREENS = [pytest.param(DESKTOP, id="desktop"), pytest.param(PHONE, id="phone")]

@@ -110,12 +110,15 @@ def test_a_lone_reading_offers_no_choice():
 
 def test_only_a_persons_edits_change_what_is_shown():
     written = app_panel.Written("x")
-    assert app_panel.edit("x", written) == (gr.skip(), gr.skip(), gr.skip())
-    formula, confidence, written = app_panel.edit("y", written)
+    assert app_panel.edit("hint", "x", written) == (gr.skip(), gr.skip(), gr.skip())
+    formula, confidence, written = app_panel.edit("hint", "y", written)
     assert formula == app_panel.typeset("y")
     assert "edited" in confidence
-    formula, _, _ = app_panel.edit("x", written)  # back to what it was
+    formula, _, _ = app_panel.edit("hint", "x", written)  # back to what it was
     assert formula == app_panel.typeset("x")
+    assert app_panel.edit("hint", "", written)[:2] == ("hint", "")
+    emptied = app_panel.Written("")
+    assert app_panel.edit("hint", "", emptied) == (gr.skip(), gr.skip(), gr.skip())
 
 
 def test_an_empty_pad_is_no_error():
