@@ -51,7 +51,7 @@ class Saver:
         return self._save(written.picture, latex)
 
     def save_item(self, document: Document) -> str:
-        """Keep the selected equation of a page, as it was cut out for reading."""
+        """Keep the selected equation of a page, as it is shown beside the reading."""
         item = document.item
         if item is None:
             return told(NOTHING)

@@ -25,12 +25,13 @@ from typing import Any
 import numpy as np
 import torch
 
-from benchmarks.pictures import TOKEN_GROUPS, TimedPicture, own_pictures, set_pictures, token_group
+from benchmarks.pictures import TOKEN_GROUPS, TimedPicture, own_pictures, set_pictures
 from benchmarks.stored import RESULTS, peak_memory_mb, store
 from latexocr.errors import ModelError
 from latexocr.hub import resolve
 from latexocr.quantized import load_recognizer
 from latexocr.recognizer import Recognizer
+from trainer.report_breakdowns import length_group
 
 BATCH_SIZES = (1, 8, 32)
 ALTERNATIVES = {"greedy": 0, "with 3 alternatives": 3}
@@ -73,8 +74,9 @@ def single_times(
         for picture in pictures:
             start = time.perf_counter()
             recognizer.read(picture.encoded, n_alternatives)
-            times[token_group(picture.n_tokens)].append(1000 * (time.perf_counter() - start))
-    order = [token_group(n) for n in (*TOKEN_GROUPS, TOKEN_GROUPS[-1] + 1)]
+            elapsed_ms = 1000 * (time.perf_counter() - start)
+            times[length_group(picture.n_tokens, TOKEN_GROUPS)].append(elapsed_ms)
+    order = [length_group(n, TOKEN_GROUPS) for n in (*TOKEN_GROUPS, TOKEN_GROUPS[-1] + 1)]
     rows = {name: times[name] for name in order if name in times}
     rows["all"] = [value for values in times.values() for value in values]
     return [

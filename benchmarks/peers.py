@@ -19,7 +19,6 @@ here. Two of the peers state no licence: they are measured, never passed on.
 from __future__ import annotations
 
 import argparse
-import io
 import json
 import os
 import subprocess
@@ -218,9 +217,8 @@ def compare_finders(
     with tempfile.TemporaryDirectory() as name:
         folder, job = Path(name), []
         for i, page in enumerate(pages):
-            path, encoded = folder / f"{i:05d}.png", io.BytesIO()
-            Image.fromarray(page.image).save(encoded, "PNG", compress_level=1)
-            path.write_bytes(encoded.getvalue())
+            path = folder / f"{i:05d}.png"
+            Image.fromarray(page.image).save(path, compress_level=1)
             job.append({"name": _page_name(i), "file": str(path)})
         (folder / "job.json").write_text(json.dumps(job), encoding="utf-8")
         rows = [find_row(peer, pages, run_peer(peer, folder, setting)) for peer in peers]

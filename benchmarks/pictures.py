@@ -89,13 +89,3 @@ def _encoded(picture: bytes | np.ndarray) -> bytes:
     file = io.BytesIO()
     Image.fromarray(picture).save(file, "PNG", compress_level=1)
     return file.getvalue()
-
-
-def token_group(n_tokens: int) -> str:
-    """The name of the group of formulas of about this length."""
-    low = 1
-    for high in TOKEN_GROUPS:
-        if n_tokens <= high:
-            return f"{low} to {high}"
-        low = high + 1
-    return f"over {TOKEN_GROUPS[-1]}"

@@ -359,7 +359,7 @@ def erase_lines(
         left[in_band & ~(is_stroke | is_dark)] = 0
         left = _without_crumbs(left, np.abs(row - middle) <= half + 2)
     # Or the soft edge of a stroke would bring a piece of the line below it along.
-    erased = cv2.dilate(mask & ~left & 1, np.ones((5, 3), np.uint8)) & ~left & 1
+    erased = cv2.dilate(mask - left, np.ones((5, 3), np.uint8)) & (1 - left)
     return left, cv2.multiply(depth, 1 - erased)
 
 

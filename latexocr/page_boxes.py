@@ -103,9 +103,17 @@ def turned_back(box: Box, degrees: int, size: tuple[int, int]) -> Box:
 
 def crop(page: Image.Image, box: Box, margin: float = 0.08) -> Image.Image:
     """A box cut out of the page, with a margin in heights of the box, within the page."""
+    room = margin * (box[3] - box[1]) + 1
+    return page.crop(widened(box, room, room, page.size))
+
+
+def widened(
+    box: Box, beside: float, above: float, size: tuple[int, int]
+) -> tuple[int, int, int, int]:
+    """A box in whole pixels with room on both sides, above and below, within a page of size width
+    and height."""
     x0, y0, x1, y1 = box
-    room = margin * (y1 - y0) + 1
-    return page.crop((
-        max(0, int(x0 - room)), max(0, int(y0 - room)),
-        min(page.width, int(np.ceil(x1 + room))), min(page.height, int(np.ceil(y1 + room))),
-    ))  # fmt: skip
+    return (
+        max(0, int(x0 - beside)), max(0, int(y0 - above)),
+        min(size[0], int(np.ceil(x1 + beside))), min(size[1], int(np.ceil(y1 + above))),
+    )  # fmt: skip

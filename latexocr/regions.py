@@ -16,8 +16,7 @@ from PIL import Image
 
 from latexocr.errors import ImageError
 from latexocr.imaging import ink_map, standardize
-
-Box = tuple[float, float, float, float]
+from latexocr.page_boxes import Box, widened
 
 _SIDES = 2.0  # of the box's height, looked at on the left and on the right
 _SIDES_MIN = 0.15  # and at least so much of its width: lines must be seen to go on
@@ -39,18 +38,16 @@ def own_ink(page: Image.Image, box: Box, margin: float = 0.08) -> np.ndarray:
     mostly in the box, as far as they reach; those that are half in it are cut.
 
     Arguments as prepare_box. Raises: ImageError if the box lies outside the page."""
-    x0, y0, x1, y1 = box
-    height = y1 - y0
+    width, height = box[2] - box[0], box[3] - box[1]
     room = margin * height + 1
-    inner = _limited((x0 - room, y0 - room, x1 + room, y1 + room), page.size)
+    inner = widened(box, room, room, page.size)
     if inner[0] >= inner[2] or inner[1] >= inner[3]:
         raise ImageError(f"expected a box within {page.width} x {page.height} pixels, got {box}")
-    beside, above = max(_SIDES * height, _SIDES_MIN * (x1 - x0)), _ABOVE * height
-    outer = _limited((x0 - beside, y0 - above, x1 + beside, y1 + above), page.size)
+    outer = widened(box, max(_SIDES * height, _SIDES_MIN * width), _ABOVE * height, page.size)
     around = page.crop(outer)
-    width = outer[2] - outer[0]
-    ink = ink_map(around, own=((inner[0] - outer[0]) / width, (inner[2] - outer[0]) / width))
-    factor = ink.shape[1] / width
+    own = ((inner[0] - outer[0]) / around.width, (inner[2] - outer[0]) / around.width)
+    ink = ink_map(around, own)
+    factor = ink.shape[1] / around.width
     left, top, right, bottom = (round((inner[i] - outer[i % 2]) * factor) for i in range(4))
     inside = np.zeros(ink.shape, bool)
     inside[top:bottom, left:right] = True
@@ -58,13 +55,4 @@ def own_ink(page: Image.Image, box: Box, margin: float = 0.08) -> np.ndarray:
     total = np.bincount(labels.ravel(), ink.ravel(), n_pieces)
     share = np.bincount(labels.ravel(), (ink * inside).ravel(), n_pieces) / np.maximum(total, 1)
     is_kept = (share >= _OWN)[labels] | ((share > _FOREIGN)[labels] & inside)
-    return np.where(is_kept, ink, 0).astype(np.uint8)
-
-
-def _limited(box: Box, size: tuple[int, int]) -> tuple[int, int, int, int]:
-    """The box in whole pixels, within a page of size width and height."""
-    x0, y0, x1, y1 = box
-    return (
-        max(0, int(x0)), max(0, int(y0)),
-        min(size[0], int(np.ceil(x1))), min(size[1], int(np.ceil(y1))),
-    )  # fmt: skip
+    return np.where(is_kept, ink, 0)

@@ -38,6 +38,12 @@ def finish(process: subprocess.Popen) -> str:
     return output
 
 
+def undisturbed(script: str, settings: Path, output: Path) -> Path:
+    """The folder output, after a whole run in it."""
+    finish(launch(script, settings, output))
+    return output
+
+
 def kill_after(process: subprocess.Popen, output: Path, n_steps: int) -> None:
     """Kill a run and all its processes, as a power cut would, once it has made some steps."""
     deadline = time.monotonic() + TIMEOUT_S
@@ -56,3 +62,8 @@ def records(output: Path, kind: str) -> list[dict]:
         return []
     rows = [json.loads(line) for line in log.read_text().splitlines()]
     return [row for row in rows if row["kind"] == kind]
+
+
+def by_step(output: Path, kind: str, figure: str) -> dict[int, float]:
+    """A figure of one kind of records. Of a step that was made twice the last one counts."""
+    return {row["step"]: row[figure] for row in records(output, kind)}

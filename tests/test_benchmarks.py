@@ -9,18 +9,19 @@ import numpy as np
 import pytest
 
 from benchmarks import make_results, peer_worker, peers, results_page, stored
-from benchmarks.pictures import FORMULAS, own_pictures, set_pictures, token_group
+from benchmarks.pictures import FORMULAS, TOKEN_GROUPS, own_pictures, set_pictures
 from latexocr.errors import DataError
 from latexocr.latex import is_valid
 from tests.tiny import write_inks
 from trainer.data.pages import PageSample
+from trainer.report_breakdowns import length_group
 
 PICTURES = own_pictures()[:4]  # x, 7, pi, a+b
 
 
 def test_our_own_pictures_show_formulas_of_all_lengths():
     assert all(map(is_valid, FORMULAS))
-    groups = {token_group(picture.n_tokens) for picture in own_pictures()}
+    groups = {length_group(picture.n_tokens, TOKEN_GROUPS) for picture in own_pictures()}
     assert groups == {"1 to 10", "11 to 20", "21 to 40", "over 40"}
 
 

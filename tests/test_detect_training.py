@@ -13,7 +13,7 @@ from safetensors.torch import load_file
 
 from latexocr.detection_model import DetectorConfig
 from latexocr.detector import Detector
-from tests.launching import finish, kill_after, launch, records
+from tests.launching import by_step, finish, kill_after, launch, records, undisturbed
 from tests.tiny import TINY_DETECTOR, tiny_detector, write_inks
 from trainer.data.pages import PageConfig
 from trainer.detect import (
@@ -171,9 +171,7 @@ def settings(inks, tmp_path_factory) -> Path:
 @pytest.fixture(scope="module")
 def whole(settings, tmp_path_factory) -> Path:
     """The output of a run that nobody disturbed."""
-    output = tmp_path_factory.mktemp("whole")
-    finish(launch(SCRIPT, settings, output))
-    return output
+    return undisturbed(SCRIPT, settings, tmp_path_factory.mktemp("whole"))
 
 
 def test_a_run_leaves_weights_that_find_something(whole):
@@ -192,11 +190,10 @@ def test_a_run_leaves_weights_that_find_something(whole):
 def test_a_run_killed_in_the_middle_goes_on_exactly_where_it_was(settings, whole, tmp_path):
     kill_after(launch(SCRIPT, settings, tmp_path), tmp_path, n_steps=4)
     finish(launch(SCRIPT, settings, tmp_path))
-    resumed = records(tmp_path, "start")[1]["step"]
-    assert 0 < resumed < N_STEPS
-    wanted = {row["step"]: row["loss"] for row in records(whole, "train")}
-    found = {row["step"]: row["loss"] for row in records(tmp_path, "train")}  # the last ones count
-    assert found == pytest.approx(wanted, abs=2e-5)
+    assert 0 < records(tmp_path, "start")[1]["step"] < N_STEPS
+    assert by_step(tmp_path, "train", "loss") == pytest.approx(
+        by_step(whole, "train", "loss"), abs=2e-5
+    )
     assert records(tmp_path, "select")[-1]["f1"] == records(whole, "select")[-1]["f1"]
 
 

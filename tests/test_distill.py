@@ -12,7 +12,7 @@ import yaml
 from latexocr.errors import DataError, LatexOCRError
 from latexocr.recognizer import Recognizer
 from latexocr.tokenizer import build_tokenizer
-from tests.launching import finish, kill_after, launch, records
+from tests.launching import by_step, finish, kill_after, launch, records, undisturbed
 from tests.tiny import TINY, tiny_model, write_inks
 from trainer.config import ConfigError, build
 from trainer.data.examples import Example, load_examples
@@ -342,9 +342,7 @@ def settings(teacher_folder, inks, tmp_path_factory) -> Path:
 @pytest.fixture(scope="module")
 def whole(settings, tmp_path_factory) -> Path:
     """The output of a run that nobody disturbed."""
-    output = tmp_path_factory.mktemp("whole")
-    finish(launch(SCRIPT, settings, output))
-    return output
+    return undisturbed(SCRIPT, settings, tmp_path_factory.mktemp("whole"))
 
 
 def test_a_student_comes_nearer_to_its_teacher(whole):
@@ -360,7 +358,6 @@ def test_a_run_killed_in_the_middle_goes_on_exactly_where_it_was(settings, whole
     finish(launch(SCRIPT, settings, tmp_path))
     assert 0 < records(tmp_path, "start")[1]["step"] < N_STEPS
     for kind, figure in (("train", "loss"), ("select", "teacher_kl")):
-        wanted = {row["step"]: row[figure] for row in records(whole, kind)}
-        found = {row["step"]: row[figure] for row in records(tmp_path, kind)}  # the last ones count
+        found, wanted = (by_step(output, kind, figure) for output in (tmp_path, whole))
         assert found == pytest.approx(wanted, abs=2e-5)
     assert (tmp_path / "run" / "teacher_readings.jsonl").read_text() == readings

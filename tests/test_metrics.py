@@ -1,14 +1,11 @@
 """Scores on hand-worked cases, and against what other libraries count on random pairs."""
 
-import random
-
 import numpy as np
 import pytest
 from torchmetrics.functional.text import edit_distance, word_error_rate
 
+from tests.token_pairs import VOCABULARY, random_formulas
 from trainer.metrics import bootstrap_interval, ratio_interval, score_readings, token_edits
-
-VOCABULARY = [*"abcx2+-=()", r"\alpha", r"\leq"]  # that comparable forms leave as they are
 
 
 @pytest.mark.parametrize(
@@ -60,21 +57,8 @@ def test_the_interval_is_that_of_resampling():
     assert (low, high) == pytest.approx(tuple(np.percentile(means, [2.5, 97.5])), abs=1.0)
 
 
-def random_pairs(n_pairs: int, seed: int) -> list[tuple[str, str]]:
-    """Formulas that comparable forms leave as they are, and readings with some edits."""
-    rng = random.Random(seed)
-    pairs = []
-    for _ in range(n_pairs):
-        truth = rng.choices(VOCABULARY, k=rng.randint(1, 30))
-        reading = [token for token in truth if rng.random() < 0.9]
-        for _ in range(rng.randint(0, 3)):
-            reading.insert(rng.randint(0, len(reading)), rng.choice(VOCABULARY))
-        pairs.append((" ".join(truth), " ".join(reading)))
-    return pairs
-
-
 def test_the_token_error_rate_is_the_word_error_rate_of_torchmetrics():
-    pairs = random_pairs(1000, seed=3)
+    pairs = random_formulas(1000, seed=3)
     for some in [pairs, *([pair] for pair in pairs)]:
         truths, readings = zip(*some, strict=True)
         expected = 100 * float(word_error_rate(list(readings), list(truths)))
@@ -82,7 +66,7 @@ def test_the_token_error_rate_is_the_word_error_rate_of_torchmetrics():
 
 
 def test_expression_rates_count_edits_as_plainly_defined():
-    pairs = random_pairs(1000, seed=4)
+    pairs = random_formulas(1000, seed=4)
     edits = np.array([token_edits(*pair)[0] for pair in pairs])
     expected = [float(edit_distance([r], [t])) for t, r in map(as_letters, pairs)]
     assert edits.tolist() == expected
@@ -109,7 +93,7 @@ def test_the_interval_of_a_ratio_is_that_of_resampling():
 def test_intervals_hold_the_figures_and_shrink_with_more_formulas():
     widths = []
     for n_pairs in (50, 800):
-        score = score_readings(*zip(*random_pairs(n_pairs, seed=6), strict=True))
+        score = score_readings(*zip(*random_formulas(n_pairs, seed=6), strict=True))
         for value, (low, high) in (
             (score.exprate, score.ci95),
             (score.le1, score.le1_ci95),

@@ -8,6 +8,7 @@ import sacrebleu
 import torch
 from torchmetrics.functional.text import perplexity as torchmetrics_perplexity
 
+from tests.token_pairs import random_formulas, random_pairs
 from trainer.sequence_metrics import (
     bleu,
     bleu_interval,
@@ -16,21 +17,6 @@ from trainer.sequence_metrics import (
     edit_score_interval,
     perplexity,
 )
-
-VOCABULARY = [*"abcx2+-=()", r"\alpha", r"\leq"]  # that canonical forms leave as they are
-
-
-def random_pairs(n_pairs: int, seed: int) -> list[tuple[list[str], list[str]]]:
-    """Sequences of tokens, some alike and some less so."""
-    rng = random.Random(seed)
-    pairs = []
-    for _ in range(n_pairs):
-        truth = rng.choices(VOCABULARY, k=rng.randint(1, 40))
-        reading = [t for t in truth if rng.random() < 0.9]
-        for _ in range(rng.randint(0, 4)):
-            reading.insert(rng.randint(0, len(reading)), rng.choice(VOCABULARY))
-        pairs.append((truth, reading))
-    return pairs
 
 
 @pytest.mark.parametrize(
@@ -135,7 +121,7 @@ def test_perplexity_is_that_of_torchmetrics():
     ("score", "interval"), [(bleu, bleu_interval), (edit_score, edit_score_interval)]
 )
 def test_intervals_are_those_of_resampling(score, interval):
-    pairs = [tuple(map(" ".join, pair)) for pair in random_pairs(150, seed=2)]
+    pairs = random_formulas(150, seed=2)
     low, high = interval(*zip(*pairs, strict=True))
     rng = random.Random(3)
     drawn = [rng.choices(pairs, k=len(pairs)) for _ in range(150)]

@@ -7,7 +7,7 @@ import pytest
 import yaml
 
 from latexocr.recognizer import Recognizer
-from tests.launching import TIMEOUT_S, finish, kill_after, launch, records
+from tests.launching import TIMEOUT_S, by_step, finish, kill_after, launch, records, undisturbed
 from tests.tiny import TINY, write_inks
 
 SCRIPT = "finetune.py"
@@ -49,9 +49,7 @@ def settings(tmp_path_factory) -> Path:
 @pytest.fixture(scope="module")
 def whole(settings, tmp_path_factory) -> Path:
     """The output of a run that nobody disturbed."""
-    output = tmp_path_factory.mktemp("whole")
-    finish(launch(SCRIPT, settings, output))
-    return output
+    return undisturbed(SCRIPT, settings, tmp_path_factory.mktemp("whole"))
 
 
 def test_a_run_leaves_weights_that_can_be_read_with(whole):
@@ -70,11 +68,10 @@ def test_all_cores_are_used_though_accelerate_sets_one_thread(whole):
 def test_a_run_killed_in_the_middle_goes_on_exactly_where_it_was(settings, whole, tmp_path):
     kill_after(launch(SCRIPT, settings, tmp_path), tmp_path, n_steps=5)
     finish(launch(SCRIPT, settings, tmp_path))
-    resumed = records(tmp_path, "start")[1]["step"]
-    assert 0 < resumed < 12
-    wanted = {row["step"]: row["loss"] for row in records(whole, "train")}
-    found = {row["step"]: row["loss"] for row in records(tmp_path, "train")}  # the last ones count
-    assert found == pytest.approx(wanted, abs=2e-5)
+    assert 0 < records(tmp_path, "start")[1]["step"] < 12
+    assert by_step(tmp_path, "train", "loss") == pytest.approx(
+        by_step(whole, "train", "loss"), abs=2e-5
+    )
 
 
 def test_training_starts_from_given_weights(settings, whole, tmp_path):

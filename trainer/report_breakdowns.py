@@ -159,7 +159,7 @@ def groups_of(latex: str) -> dict[str, str]:
     if parsed:
         _measure_depths(parse(latex).items, depths, {"fraction": 0, "root": 0, "scripts": 0})
     return {
-        "length": length_group(len(tokens)),
+        "length": length_group(len(tokens), LENGTHS),
         "fraction": _depth_group(depths["fraction"]),
         "root": _depth_group(depths["root"]),
         "scripts": _depth_group(depths["scripts"]),
@@ -167,13 +167,15 @@ def groups_of(latex: str) -> dict[str, str]:
     }
 
 
-def length_group(n_tokens: int) -> str:
+def length_group(n_tokens: int, ends: Sequence[int]) -> str:
+    """The name of the group of formulas of about this length. ends: the upper ends of the groups;
+    one more, the last, is open."""
     low = 1
-    for high in LENGTHS:
+    for high in ends:
         if n_tokens <= high:
             return f"{low} to {high}"
         low = high + 1
-    return f"over {LENGTHS[-1]}"
+    return f"over {ends[-1]}"
 
 
 def _depth_group(depth: int) -> str:

@@ -35,7 +35,7 @@ from trainer.data.constructs import LETTER_FONTS
 from trainer.data.crohme import read_inks, sheet
 from trainer.data.extent import expected_extent, shape_of
 from trainer.data.glyphs import GlyphBook
-from trainer.data.layout import STRUCTURE, Layout, inked_tokens
+from trainer.data.layout import LOW_MARKS, STRUCTURE, Layout, inked_tokens
 from trainer.data.strokes import (
     Ink,
     InkAugment,
@@ -88,7 +88,7 @@ class InkWriter:
                 if not all(self.book.can_write(f"{token} {letter}") for letter in letters):
                     return False
             elif not (token in STRUCTURE or token in tables.OPERATORS
-                      or self.book.can_write(token)):  # fmt: skip
+                      or self.book.can_write(LOW_MARKS.get(token, token))):  # fmt: skip
                 return False
         return bool(inked_tokens(tokens))
 

@@ -47,7 +47,7 @@ _WORD_MARKS = {  # and the mark that they have
     r"\varlimsup": r"\overline", r"\varliminf": r"\underline",
     r"\varinjlim": r"\underrightarrow", r"\varprojlim": r"\underleftarrow",
 }  # fmt: skip
-_LOW_MARKS = {  # marks below -> the drawn mark
+LOW_MARKS = {  # marks below -> the drawn mark
     r"\underline": r"\underline", r"\underbrace": r"\underbrace", r"\utilde": r"\tilde",
     r"\underbracket": r"\underbracket", r"\underparen": r"\underparen",
     r"\underrightarrow": r"\overrightarrow", r"\underleftarrow": r"\overleftarrow",
@@ -305,8 +305,8 @@ class Layout:
 
     def _marked(self, mark: str, symbol: int, base: Box, size: float) -> Box:
         """A mark above or below, as wide as what it belongs to if its kind can be stretched."""
-        is_low = mark in _LOW_MARKS
-        box = self.glyph(_LOW_MARKS.get(mark, mark), size, symbol)
+        is_low = mark in LOW_MARKS
+        box = self.glyph(LOW_MARKS.get(mark, mark), size, symbol)
         wanted = base.width * self.rng.uniform(0.9, 1.1)
         if mark in _SINGLE_MARKS:
             wanted = max(0.22 * size, min(base.width * self.rng.uniform(0.7, 1.05), 3 * size))
@@ -336,9 +336,7 @@ _NO_INK = frozenset(
 
 
 # Tokens that this module writes itself, or that have no ink: no glyph is asked for.
-STRUCTURE = _NO_INK | frozenset(COMMANDS) | frozenset(_WORDS) | frozenset(
-    _LOW_MARKS
-)  # fmt: skip
+STRUCTURE = _NO_INK | frozenset(COMMANDS) | frozenset(_WORDS)
 
 
 def inked_tokens(tokens: Sequence[str]) -> list[int]:

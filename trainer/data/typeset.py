@@ -63,7 +63,6 @@ _OWN_SYMBOLS = ("stix", "times", "palatino", "kp", "libertine", "charter")
 _PREAMBLE = r"""\documentclass{article}
 \usepackage[T1]{fontenc}\usepackage[utf8]{inputenc}\usepackage{amsmath}
 %s\usepackage{mathtools}\usepackage{cancel}\usepackage{stmaryrd}
-%s
 \usepackage[active,tightpage]{preview}\setlength\PreviewBorder{4pt}
 \begin{document}
 """
@@ -120,8 +119,7 @@ def _run(
 def preamble_of(family: str | None) -> str:
     """What sets a family of FAMILIES; None for TeX's own."""
     fonts = FAMILIES[family] + "\n" if family else ""
-    symbols = "" if family in _OWN_SYMBOLS else r"\usepackage{amssymb}"
-    return _PREAMBLE % ((fonts, symbols) if family in _OWN_SYMBOLS else (symbols + fonts, ""))
+    return _PREAMBLE % (("" if family in _OWN_SYMBOLS else r"\usepackage{amssymb}") + fonts)
 
 
 def choose(

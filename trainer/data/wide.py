@@ -32,7 +32,6 @@ logger = logging.getLogger(__name__)
 LISTS = "*_validate.txt"
 LEFT_OUT = ("im2latex_validate",)  # its formulas are print's report set
 MAX_TOKENS = 40
-SYMBOL_PX = 20  # for a trial
 TIMES = 3  # a token occurs at least so often to be counted
 
 
@@ -57,7 +56,7 @@ def load_wide(
     examples = []
     for name in picked:
         latex = training_form(lines.get(name, ""))
-        if not latex or not _has_ink(name, latex, writer):
+        if not latex or not writer.can_write(latex.split()):
             raise DataError(f"{manifest}: expected {name} in {formulas}, and ink for all of it")
         examples.append(WrittenExample(name, latex, writer))
     return examples
@@ -87,7 +86,7 @@ def pick(
             1 < len(tokens) <= MAX_TOKENS
             and latex not in seen
             and vocabulary.issuperset(tokens)
-            and _has_ink(name, latex, writer)
+            and writer.can_write(tokens)
         ):
             usable[name] = tokens
             seen.add(latex)
@@ -112,17 +111,6 @@ def pick(
         len(chosen), len(usable), sum(n >= TIMES for n in counts.values()), TIMES,
     )  # fmt: skip
     return sorted(chosen)
-
-
-def _has_ink(name: str, latex: str, writer: InkWriter) -> bool:
-    """Whether the formula can be written as it always will be."""
-    if not writer.can_write(latex.split()):
-        return False
-    try:
-        WrittenExample(name, latex, writer).sample(SYMBOL_PX, None, None)
-    except DataError:
-        return False
-    return True
 
 
 def _lines(formulas: str | Path) -> dict[str, str]:
