@@ -3,6 +3,7 @@
 import io
 import re
 import signal
+from collections.abc import Iterator
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -241,6 +242,15 @@ def test_what_cannot_be_started_ends_with_a_message(
     assert problem in capsys.readouterr().err
 
 
+@pytest.fixture
+def can_be_interrupted() -> Iterator[None]:
+    """What is started hears Ctrl+C, also where the tests run in a shell's background and do not."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
+@pytest.mark.usefixtures("can_be_interrupted")
 @pytest.mark.parametrize("signal_number", [signal.SIGTERM, signal.SIGINT])
 def test_what_was_uploaded_is_deleted_when_the_app_stops(tmp_path, model_folder, signal_number):
     draw("x").save(picture := io.BytesIO(), "PNG")
