@@ -1,5 +1,7 @@
 """The training loop with a model of two numbers."""
 
+import time
+from collections.abc import Iterator
 from contextlib import nullcontext
 from dataclasses import dataclass
 from itertools import repeat
@@ -99,11 +101,28 @@ def test_patience_counts_from_the_checkpoint_that_a_run_goes_on_from(make_loop):
     assert run(more, [{"exprate": 1.0}]) == 4
 
 
-def test_a_run_ends_by_the_clock_and_stays_ended(make_loop):
-    assert run(make_loop(max_minutes=1e-6), [{"exprate": 1.0}]) == 1
-    again = make_loop(max_minutes=1e-6)
+@pytest.mark.parametrize("clock", ["wall", "cpu"])
+def test_a_run_ends_by_the_clock_and_stays_ended(make_loop, clock):
+    assert run(make_loop(max_minutes=1e-6, clock=clock), [{"exprate": 1.0}]) == 1
+    again = make_loop(max_minutes=1e-6, clock=clock)
     again.resume()
     assert run(again, [{"exprate": 1.0}]) == 1
+
+
+@pytest.mark.parametrize(("clock", "expected"), [("wall", True), ("cpu", False)])
+def test_time_in_which_nothing_is_computed_counts_only_by_the_wall_clock(
+    make_loop, clock, expected
+):
+    loop = make_loop(clock=clock, max_steps=4)
+    batch = Points(torch.tensor([[1.0, 2.0]]), torch.tensor([1.0]))
+
+    def waiting() -> Iterator[Points]:
+        for _ in range(4):
+            time.sleep(0.2)
+            yield batch
+
+    loop.run(waiting(), lambda epoch: 100, None)
+    assert (loop.state.seconds > 0.7) == expected
 
 
 def test_without_patience_a_run_takes_all_its_steps(make_loop):
