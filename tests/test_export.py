@@ -11,6 +11,7 @@ import pytest
 import typst
 from docx import Document
 
+from benchmarks.exports import check_latex, check_mathml, check_omml
 from latexocr import latex_tables as tables
 from latexocr.errors import ExportError, TexError
 from latexocr.export import FORMATS, export
@@ -18,7 +19,6 @@ from latexocr.export_omml import NAMESPACE as OMML
 from latexocr.export_omml import omml
 from latexocr.export_symbols import CHARACTERS, TYPST_NAMES, WORDS
 from latexocr.latex import canonical, parse
-from scripts.export_share import check_latex, check_mathml, check_omml
 
 LINES = (Path(__file__).parent / "formulas.txt").read_text(encoding="utf-8").splitlines()
 FORMULAS = [latex for latex in LINES if canonical(latex)]

@@ -377,7 +377,8 @@ def _scatter(writer: Writer, sheet: Sheet) -> None:
             continue
         low = rng.uniform(0.5 * style.symbol, np.maximum(room, style.symbol))
         box = np.concatenate([low, low + size])
-        gap = style.symbol
+        # Two that stand side by side closer than this are one expression to any reader.
+        gap = np.array([2.5, 1.0]) * style.symbol
         if any((box[:2] < b[2:] + gap).all() and (b[:2] < box[2:] + gap).all() for b in taken):
             continue
         taken.append(box)

@@ -1,35 +1,37 @@
 """How many formulas of lists can be written in each format, and whether what was written is sound.
 
-python scripts/export_share.py formulas/*_validate.txt --sample 200        (one formula a line)
+python -m benchmarks.exports formulas/*_validate.txt                       (one formula a line)
+python -m benchmarks.exports formulas/*_validate.txt --sample 20 --out /tmp     a quick look
 
 LaTeX is parsed again and must be the same formula; MathML and Word's markup must hold the elements
-that their standards allow, and the .docx must open; Typst must compile. The formulas are sampled
-from those that the parser reads, with a fixed seed.
+that their standards allow, and the .docx must open; Typst must compile; an SVG must be well formed
+and a PNG hold ink. The formulas are sampled from those that the parser reads, with a fixed seed.
 """
 
 import argparse
 import io
 import random
 import re
-import sys
 import time
 import xml.etree.ElementTree as ElementTree
 from collections import Counter
 from collections.abc import Callable, Iterator
-from functools import cache
+from functools import cache, partial
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # run by path, without installing
+from PIL import Image
 
-if TYPE_CHECKING:
-    import typst
-
-from latexocr.errors import ExportError, TexError
+from benchmarks.stored import RESULTS, store
+from latexocr import render
+from latexocr.errors import ExportError, RenderError, TexError
 from latexocr.export import FORMATS, export
 from latexocr.export_mathml import NAMESPACE as MATHML
 from latexocr.export_omml import NAMESPACE as OMML
 from latexocr.latex import canonical, pretty
+
+if TYPE_CHECKING:
+    import typst
 
 # Children of each element of MathML that we write; those without an entry hold text only.
 MATHML_CHILDREN = {
@@ -165,9 +167,27 @@ def check_latex(written: str, latex: str) -> None:
         raise ValueError("parsed again it is another formula")
 
 
-CHECKS: dict[str, Callable[[str | bytes, str], None]] = {
-    name: {"mathml": check_mathml, "docx": check_docx, "typst": check_typst}.get(name, check_latex)
-    for name in FORMATS
+def check_svg(written: str, latex: str) -> None:
+    root = ElementTree.fromstring(written)
+    if not any(element.tag.endswith("}path") for element in root.iter()):
+        raise ValueError("nothing is drawn")
+
+
+def check_png(written: bytes, latex: str) -> None:
+    with Image.open(io.BytesIO(written)) as picture:
+        if picture.convert("L").getextrema()[0] > 128:
+            raise ValueError("nothing is drawn")
+
+
+Writer = Callable[[str], str | bytes]
+Check = Callable[[str | bytes, str], None]
+_OWN_CHECKS = {"mathml": check_mathml, "docx": check_docx, "typst": check_typst}
+EXPORTS: dict[str, tuple[Writer, Check]] = {
+    **{
+        name: (partial(export, format=name), _OWN_CHECKS.get(name, check_latex)) for name in FORMATS
+    },
+    "svg": (render.svg, check_svg),
+    "png": (render.png, check_png),
 }
 
 
@@ -192,20 +212,33 @@ def _readable(lines: list[str]) -> Iterator[str]:
             yield form
 
 
-def measure(name: str, formulas: list[str]) -> tuple[int, int, Counter[str]]:
-    """How many were written, how many of these are sound, and what went wrong with the others."""
+def measure(name: str, formulas: list[str]) -> tuple[dict[str, Any], Counter[str]]:
+    """How many formulas were written and how many of these are sound, in percent, with the time of
+    both; and what went wrong with the others."""
+    write, check = EXPORTS[name]
     n_written, n_sound, wrong = 0, 0, Counter()
+    start = time.perf_counter()
     for latex in formulas:
         try:
-            written = export(latex, name)
-            n_written += 1
-            CHECKS[name](written, latex)
-            n_sound += 1
-        except ExportError as error:
+            written = write(latex)
+        except (ExportError, RenderError) as error:
             wrong[f"refused: {error}"] += 1
+            continue
+        n_written += 1
+        try:
+            check(written, latex)
+            n_sound += 1
         except Exception as error:  # whatever a checker of another library raises
             wrong[f"unsound: {str(error)[:60]}: {latex[:60]}"] += 1
-    return n_written, n_sound, wrong
+    seconds = time.perf_counter() - start
+    row = {
+        "format": name,
+        "n": len(formulas),
+        "written_percent": round(100 * n_written / len(formulas), 1),
+        "sound_percent": round(100 * n_sound / max(1, n_written), 1),
+        "ms_each_with_the_check": round(1000 * seconds / len(formulas), 1),
+    }
+    return row, wrong
 
 
 def main() -> None:
@@ -213,19 +246,20 @@ def main() -> None:
     parser.add_argument("lists", type=Path, nargs="+", help="text files, one formula a line")
     parser.add_argument("--sample", type=int, default=200, help="formulas, in equal parts")
     parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--formats", nargs="+", default=list(FORMATS), choices=list(FORMATS))
+    parser.add_argument("--formats", nargs="+", default=list(EXPORTS), choices=list(EXPORTS))
+    parser.add_argument("--out", type=Path, default=RESULTS, help="folder of exports.json")
     args = parser.parse_args()
     formulas = sample(args.lists, args.sample, args.seed)
-    print(f"{len(formulas)} formulas of {len(args.lists)} lists, seed {args.seed}")
-    print(f"{'format':10} {'written':>8} {'sound':>8} {'ms each, with the check':>24}")
+    if not formulas:
+        parser.error("expected at least one formula that the parser reads, got none")
+    rows: list[dict[str, Any]] = []
     for name in args.formats:
-        start = time.perf_counter()
-        n_written, n_sound, wrong = measure(name, formulas)
-        milliseconds = 1000 * (time.perf_counter() - start) / len(formulas)
-        shares = f"{n_written / len(formulas):8.1%} {n_sound / max(1, n_written):8.1%}"
-        print(f"{name:10} {shares} {milliseconds:24.1f}")
+        row, wrong = measure(name, formulas)
+        rows.append(row)
+        print(row)
         for message, count in wrong.most_common(5):
             print(f"    {count:4} {message}")
+    print(store("exports", 1, {"formats": rows}, args.out))
 
 
 if __name__ == "__main__":
