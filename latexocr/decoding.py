@@ -13,6 +13,7 @@ import torch
 from torch import Tensor
 from transformers.cache_utils import DynamicCache, EncoderDecoderCache
 
+from latexocr.grammar import Grammar
 from latexocr.modeling import STRIDE, InkEncoderOutput, RecognizerModel
 from latexocr.places import NOWHERE, PlaceTracker, looked_at
 
@@ -25,7 +26,8 @@ class Candidate:
     """A sequence without start and end token, the sum of its tokens' log-probabilities, and whether
     it came to its end before the limit; if so, that counts as a token too.
 
-    token_log_probabilities has one for each of token_ids, none for the end."""
+    token_log_probabilities has one for each of token_ids, none for the end. If a candidate was
+    broken off, tokens that close what was open follow; their probability is 0."""
 
     token_ids: tuple[int, ...]
     log_probability: float
@@ -38,18 +40,19 @@ def decode(
     model: RecognizerModel,
     pixel_values: Tensor,
     picture_sizes: Tensor,
-    vocabulary: dict[str, int],
+    grammar: Grammar,
     n_beams: int = 1,
     max_new_tokens: int = 200,
     forbidden: Collection[int] = (),
 ) -> list[list[Candidate]]:
-    """The n_beams likeliest sequences for each picture, the likeliest first.
+    """The n_beams likeliest sequences for each picture, the likeliest first; all of them can be
+    parsed.
 
-    Args: pixel_values and picture_sizes as InkEncoder.forward; vocabulary, id by token; forbidden,
-        ids that are never written. One beam is greedy decoding."""
+    Args: pixel_values and picture_sizes as InkEncoder.forward; grammar, of the vocabulary;
+        forbidden, ids that are never written. One beam is greedy decoding."""
     encoded = model.encoder(pixel_values, picture_sizes)
     columns = pixel_values.shape[3] // STRIDE
-    search = _Search(model, vocabulary, len(pixel_values), n_beams, forbidden)
+    search = _Search(model, grammar, len(pixel_values), n_beams, forbidden)
     encoded = _repeated(encoded, n_beams)
     cache = EncoderDecoderCache(DynamicCache(), DynamicCache())
     for _ in range(min(max_new_tokens, model.config.decoder.max_position_embeddings - 1)):
@@ -88,7 +91,7 @@ class _Search:
     def __init__(
         self,
         model: RecognizerModel,
-        vocabulary: dict[str, int],
+        grammar: Grammar,
         n_pictures: int,
         n_beams: int,
         forbidden: Collection[int],
@@ -106,7 +109,9 @@ class _Search:
         self.ended = torch.zeros(n_rows, dtype=torch.bool, device=device)
         # Of each row its tokens, and how likely each was after those before it.
         self.written: list[list[tuple[int, float]]] = [[] for _ in range(n_rows)]
-        self.trackers = [PlaceTracker(vocabulary) for _ in range(n_rows)]
+        self.trackers = [PlaceTracker(grammar.ids) for _ in range(n_rows)]
+        self.grammar = grammar
+        self.states = [grammar.start] * n_rows
 
     def advance(self, logits: Tensor, looked: Tensor) -> Tensor | None:
         """Write the next token of every beam.
@@ -114,7 +119,7 @@ class _Search:
         Args: logits (B * K, V); looked (B * K, 2), where each row looked.
         Returns: for each new row the old one that it continues, None if that is itself."""
         logits[:, self.forbidden] = -torch.inf
-        gains = torch.log_softmax(logits, dim=1)
+        gains = self.grammar.constrained(self.states, torch.log_softmax(logits, dim=1))
         gains[self.ended] = -torch.inf
         gains[self.ended, self.pad] = 0.0  # what has ended stays as it is
         n_tokens = gains.shape[1]
@@ -137,10 +142,12 @@ class _Search:
         alone = self.n_beams == 1
         self.written = [self.written[i] if alone else self.written[i].copy() for i in origin]
         self.trackers = [self.trackers[i] if alone else self.trackers[i].copy() for i in origin]
+        self.states = [self.states[i] for i in origin]
         places = []
         for row, token in enumerate(self.newest.tolist()):
             if token not in (self.end, self.pad):
                 self.written[row].append((token, log_probabilities[row]))
+                self.states[row] = self.grammar.after(self.states[row], token)
             places.append(self.trackers[row].step(token, tuple(looked[row])))
         self.places = torch.tensor(places, device=self.places.device)
 
@@ -150,8 +157,13 @@ class _Search:
         return bool((self.ended.view(self.scores.shape) | (hopeless & best_ended)).all())
 
     def results(self) -> list[list[Candidate]]:
-        """Candidates of each picture. Those that never ended come as far as they got."""
-        rows = zip(self.written, self.scores.flatten().tolist(), self.ended.tolist(), strict=True)
+        """Candidates of each picture. Those that never ended come as far as they got, closed."""
+        endings = [
+            [] if ended else [(token, -torch.inf) for token in self.grammar.completion(state)]
+            for state, ended in zip(self.states, self.ended.tolist(), strict=True)
+        ]
+        whole = [[*tokens, *ending] for tokens, ending in zip(self.written, endings, strict=True)]
+        rows = zip(whole, self.scores.flatten().tolist(), self.ended.tolist(), strict=True)
         found = [_candidate(tokens, score, ended) for tokens, score, ended in rows]
         return [found[i * self.n_beams : (i + 1) * self.n_beams] for i in range(self.n_pictures)]
 

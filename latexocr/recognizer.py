@@ -17,6 +17,7 @@ from transformers import PreTrainedTokenizerFast
 
 from latexocr.decoding import decode
 from latexocr.errors import ModelError, TexError
+from latexocr.grammar import Grammar
 from latexocr.imaging import prepare
 from latexocr.latex import is_valid, pretty
 from latexocr.modeling import COARSE_STRIDE, RecognizerModel
@@ -63,11 +64,9 @@ class Recognizer:
         self.tokenizer = tokenizer
         self.symbol_px = model.config.encoder.symbol_px
         self.vocabulary = tokenizer.get_vocab()
-        self.unwritable = [
-            tokenizer.pad_token_id,
-            tokenizer.bos_token_id,
-            tokenizer.unk_token_id,
-        ]
+        never = {tokenizer.pad_token, tokenizer.bos_token, tokenizer.unk_token}
+        self.grammar = Grammar(self.vocabulary, tokenizer.eos_token, never)
+        self.unwritable = tokenizer.convert_tokens_to_ids(sorted(never))
 
     @classmethod
     def from_pretrained(cls, source: str | Path, device: str | None = None) -> "Recognizer":
@@ -128,7 +127,7 @@ class Recognizer:
             self.model,
             pixel_values.to(self.device),
             sizes.to(self.device),
-            self.vocabulary,
+            self.grammar,
             n_beams,
             max_new_tokens,
             self.unwritable,
