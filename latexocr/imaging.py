@@ -299,7 +299,7 @@ def _without_dirt(
     marks = cv2.threshold(depth, faintest, 1, cv2.THRESH_BINARY)[1]
     lines = _ruling(marks, depth, is_flat, own)
     unruled, depth = erase_lines(marks, depth, lines)
-    strong = _strokes(unruled)
+    strong = _strokes(unruled) if unruled.any() else unruled
     if not strong.any():
         return np.zeros_like(depth)
     reach = int(np.ceil(_stroke_width(strong))) * 2 + 1

@@ -335,6 +335,14 @@ def test_blank_pictures_have_no_ink(picture):
         prepare(picture, SYMBOL_PX)
 
 
+def test_ruled_lines_with_a_speck_beside_them_are_blank_paper():
+    """Cut out of a page: nothing is left when the lines are gone."""
+    crop = np.full((60, 600, 3), 255, np.uint8)
+    crop[[10, 40]] = 60
+    crop[13, 300:303] = 60
+    assert not ink_map(load_picture(crop), own=(0.45, 0.55)).any()
+
+
 @pytest.mark.parametrize("shape", [(1, 2), (2, 1), (1, 500), (500, 1), (2, 2), (3, 40_000)])
 def test_slivers_are_read_or_refused(shape):
     picture = np.random.default_rng(0).integers(0, 256, shape, dtype=np.uint8)
