@@ -25,11 +25,14 @@ _MAX_BREAK = 0.5  # between fragments of a line, in heights of the lower one
 Box = tuple[float, float, float, float]
 
 
-def find_equations(detector: Detector, page: Image.Image) -> list[Detection]:
+def find_equations(
+    detector: Detector, page: Image.Image, found: Sequence[Detection] | None = None
+) -> list[Detection]:
     """Equations of an upright page, the surest first, fragments of a line joined.
 
-    Large pictures with small writing are looked at again more closely."""
-    found = detector.detect(page)
+    Large pictures with small writing are looked at again more closely. Args: found, what the
+    detector finds on the page, if it has looked already."""
+    found = detector.detect(page) if found is None else found
     longest, looked_at = max(page.size), detector.config.long_side
     if longest > looked_at:
         closer = _closer_look(found, looked_at / longest)

@@ -7,7 +7,7 @@ ocr.read_page("page.jpg").equations    # boxes and readings, in reading order
 
 import math
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -25,9 +25,12 @@ from latexocr.recognizer import Reading
 from latexocr.regions import prepare_box
 
 READ_TOGETHER = 8  # equations of a page, between two reports of progress
-SAMPLE = 4  # equations by which is judged whether a page stands upright
-CERTAIN = 0.85  # geometric mean of the tokens' probabilities from which on it does
-TURNS = (0, 90, 270, 180)  # degrees counter-clockwise, the likely ones first
+# Equations by which is judged whether a page stands upright, and tokens of each; what does not may
+# be read without end.
+SAMPLE, SAMPLE_TOKENS = 4, 24
+# Geometric mean of the tokens' probabilities from which on it does. On 31 photos and scans the
+# three wrong turns reached 0.74.
+CERTAIN = 0.78
 
 Progress = Callable[[int, int], None]
 """Called with how many equations of a page have been read, and how many there are."""
@@ -153,17 +156,29 @@ class LatexOCR:
         return readings
 
     def _find(self, picture: Image.Image) -> tuple[list[Detection], int]:
-        """Equations of the picture, turned by the degrees that read best."""
+        """Equations of the picture, turned by the degrees that read best.
+
+        What stands on its head is found all the same: only reading tells which way up it is."""
         tried: list[tuple[float, list[Detection], int]] = []
-        for turn in TURNS:
-            page = quarter_turn(picture, turn)
-            found = find_equations(self.detector, page)
-            certainty = self._certainty(page, found)
-            if certainty >= CERTAIN:
-                return found, turn
-            tried.append((certainty * sum(one.score for one in found), found, turn))
+        for sideways in (0, 90):
+            page = quarter_turn(picture, sideways)
+            found = self.detector.detect(page)
+            for flip in (0, 180):
+                turned = [replace(d, box=turned_back(d.box, flip, page.size)) for d in found]
+                certainty = self._certainty(quarter_turn(page, flip), turned)
+                if certainty >= CERTAIN:
+                    return self._look_closer(picture, found, sideways, flip)
+                tried.append((certainty * sum(one.score for one in found), found, sideways + flip))
         _, found, turn = max(tried, key=lambda item: item[0])
-        return found, turn
+        return self._look_closer(picture, found, turn % 180, turn // 180 * 180)
+
+    def _look_closer(
+        self, picture: Image.Image, found: list[Detection], sideways: int, flip: int
+    ) -> tuple[list[Detection], int]:
+        """All equations of the picture turned by sideways + flip degrees, and these degrees. Args:
+        found, on the picture turned by sideways alone."""
+        page = quarter_turn(picture, sideways + flip)
+        return find_equations(self.detector, page, None if flip else found), sideways + flip
 
     def _certainty(self, page: Image.Image, found: Sequence[Detection]) -> float:
         """Geometric mean of the probabilities of the tokens of a few equations; 0 without any.
@@ -173,8 +188,9 @@ class LatexOCR:
         inked = [picture for picture in pictures if not isinstance(picture, ImageError)]
         if not inked:
             return 0.0
-        decoded = [candidates[0] for candidates in self.recognizer.decode(inked)]
-        n_tokens = sum(max(1, one.n_tokens) for one in decoded)
+        begun = self.recognizer.decode(inked, max_new_tokens=SAMPLE_TOKENS)
+        decoded = [candidates[0] for candidates in begun]
+        n_tokens = sum(min(max(1, one.n_tokens), SAMPLE_TOKENS) for one in decoded)
         return math.exp(sum(one.log_probability for one in decoded) / n_tokens)
 
     def _prepare_box(self, page: Image.Image, box: Box) -> np.ndarray | ImageError:
