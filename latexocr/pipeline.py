@@ -19,7 +19,7 @@ from latexocr.hub import resolve
 from latexocr.imaging import prepare
 from latexocr.page_boxes import Box, find_equations, quarter_turn, turned_back
 from latexocr.pictures import Source, load_picture
-from latexocr.quantized import load_recognizer
+from latexocr.quantized import load_quickest
 from latexocr.reading_order import reading_order
 from latexocr.recognizer import Reading
 from latexocr.regions import prepare_box
@@ -69,7 +69,7 @@ class LatexOCR:
         """Args: source as in hub.resolve; device as torch names it, a GPU by default if there is
         one.
         Raises: ModelError if the weights cannot be loaded."""
-        self.recognizer = load_recognizer(resolve(source, "recognizer"), device)
+        self.recognizer = load_quickest(resolve(source, "recognizer"), device)
         self.detector = _detector(source, device)
 
     def read(self, image: Source, n_alternatives: int = 3) -> Reading:

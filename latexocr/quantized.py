@@ -1,16 +1,19 @@
 """Recognisers with fewer bits, as trainer/quantize.py writes them.
 
     recognizer = load_recognizer("folder")     # quantised or not, it reads all the same
+    recognizer = load_quickest("folder")       # in int8, if the same is there and runs here
 
 A quantised folder says in quantization.json how to run it:
 
     bf16        config, tokenizer and safetensors, with bfloat16 where most of the work is
-    onnx-int8   config, tokenizer and two ONNX graphs (needs `pip install latexocr[onnx]`)
+    onnx-int8   config, tokenizer and two ONNX graphs (needs `pip install onnxruntime`)
 """
 
 from __future__ import annotations
 
+import hashlib
 import json
+from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, get_args
 
@@ -21,6 +24,7 @@ from transformers.cache_utils import DynamicCache, EncoderDecoderCache
 from transformers.modeling_outputs import Seq2SeqLMOutput
 
 from latexocr.errors import ModelError
+from latexocr.hub import QUICK
 from latexocr.modeling import COARSE_STRIDE, STRIDE, InkEncoderOutput, RecognizerModel
 from latexocr.recognizer import Recognizer
 
@@ -48,6 +52,18 @@ def load_recognizer(folder: str | Path, device: str | None = None) -> Recognizer
     return recognizer
 
 
+def load_quickest(folder: str | Path, device: str | None = None) -> Recognizer:
+    """The recogniser of a folder; on a CPU its int8 twin in the folder beside it, where there is
+    one and ONNX Runtime to run it.
+
+    Args and errors: as load_recognizer."""
+    twin = Path(folder).with_name(QUICK)
+    on_cpu = device == "cpu" or (device is None and not torch.cuda.is_available())
+    if on_cpu and twin.is_dir() and find_spec("onnxruntime"):
+        return load_recognizer(twin)
+    return load_recognizer(folder, device)
+
+
 def quantization_of(folder: str | Path) -> Method | None:
     """How a folder's weights are quantised; None if they are not.
 
@@ -64,8 +80,18 @@ def quantization_of(folder: str | Path) -> Method | None:
     return method
 
 
-def write_quantization(folder: Path, method: Method) -> None:
-    (folder / QUANTIZATION_FILE).write_text(json.dumps({"method": method}) + "\n", "utf-8")
+def write_quantization(folder: Path, method: Method, source: str = "") -> None:
+    """Args: source, weights_digest of what was quantised."""
+    record = {"method": method, "of": source}
+    (folder / QUANTIZATION_FILE).write_text(json.dumps(record) + "\n", "utf-8")
+
+
+def weights_digest(folder: Path) -> str:
+    """A short name for the weights of a folder that is another one for other weights."""
+    digest = hashlib.sha256()
+    for path in sorted(folder.glob("*.safetensors")):
+        digest.update(path.read_bytes())
+    return digest.hexdigest()[:12]
 
 
 def _tokenizer(folder: str | Path) -> PreTrainedTokenizerFast:
@@ -189,7 +215,7 @@ def open_session(path: Path) -> InferenceSession:
     except ImportError as error:
         raise ModelError(
             f"{path.parent}: expected ONNX Runtime to be installed for this model; "
-            f"`pip install latexocr[onnx]` brings it ({error})"
+            f"`pip install onnxruntime` brings it ({error})"
         ) from error
     options: Any = onnxruntime.SessionOptions()
     options.intra_op_num_threads = torch.get_num_threads()

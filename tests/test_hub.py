@@ -54,7 +54,14 @@ def test_what_is_neither_folder_nor_repository_is_refused(source, monkeypatch):
         hub.resolve(source, "recognizer")
 
 
-def test_of_a_repository_only_the_wanted_part_is_downloaded(weights, monkeypatch):
+@pytest.mark.parametrize(
+    ("part", "wanted"),
+    [
+        pytest.param("recognizer", ["recognizer/*", "recognizer_int8/*"], id="with its twin"),
+        pytest.param("detector", ["detector/*"], id="detector"),
+    ],
+)
+def test_of_a_repository_only_the_wanted_part_is_downloaded(weights, monkeypatch, part, wanted):
     calls = []
 
     def download(repo_id, allow_patterns):
@@ -62,8 +69,8 @@ def test_of_a_repository_only_the_wanted_part_is_downloaded(weights, monkeypatch
         return str(weights)
 
     monkeypatch.setattr(huggingface_hub, "snapshot_download", download)
-    assert hub.resolve("some-user/a.model_1", "recognizer") == weights / "recognizer"
-    assert calls == [("some-user/a.model_1", ["recognizer/*"])]
+    assert hub.resolve("some-user/a.model_1", part) == weights / part
+    assert calls == [("some-user/a.model_1", wanted)]
 
 
 def test_a_failed_download_says_what_was_wanted(monkeypatch):

@@ -115,9 +115,9 @@ def test_the_article_s_models_lie_at_the_top_of_their_repository(tmp_path, kind,
     assert f"A {name} checkpoint".encode() in upload.files["README.md"]
 
 
-def write_onnx(folder: Path, start: bytes) -> Path:
+def write_onnx(folder: Path, start: bytes, part: str = "recognizer") -> Path:
     """What looks like quantised weights."""
-    place = folder / "recognizer"
+    place = folder / part
     place.mkdir(parents=True)
     (place / "config.json").write_text('{"model_type": "vision-encoder-decoder"}')
     (place / "tokenizer.json").write_text("{}")
@@ -132,7 +132,14 @@ def test_quantised_weights_are_sent_with_what_runs_them(tmp_path):
     files = model_upload(folder, REPO).files
     names = {"encoder.onnx", "step.onnx", "quantization.json", "config.json", "tokenizer.json"}
     assert {f"recognizer/{name}" for name in names} <= set(files)
-    assert b"\nonnxruntime" in space_upload(folder, "ann/app", REPO).files["requirements.txt"]
+
+
+def test_the_int8_twin_goes_along(tmp_path):
+    folder = write_onnx(tmp_path / "model", b"\x08")
+    write_onnx(folder, b"\x08", "recognizer_int8")
+    assert "recognizer_int8/step.onnx" in model_upload(folder, REPO).files
+    space = space_upload(folder, "ann/app", REPO).files
+    assert "latexocr/weights/recognizer_int8/step.onnx" in space
 
 
 @pytest.mark.parametrize(

@@ -1,5 +1,6 @@
 """Fewer bits: what is written, that it is read again, and that it still does the same."""
 
+import json
 import sys
 from pathlib import Path
 
@@ -8,13 +9,15 @@ import pytest
 import torch
 
 from latexocr.errors import ModelError
-from latexocr.hub import resolve
+from latexocr.hub import QUICK, resolve
 from latexocr.quantized import (
     METHODS,
     QUANTIZATION_FILE,
     STEP_FILE,
     OnnxModel,
+    load_quickest,
     load_recognizer,
+    weights_digest,
     write_quantization,
 )
 from latexocr.recognizer import Recognizer
@@ -184,9 +187,33 @@ def test_a_graph_that_is_missing_or_broken_is_named(full, quantized, tmp_path, b
         load_recognizer(tmp_path)
 
 
+def beside_each_other(folder: Path, source: Path, quick: Path) -> Path:
+    """A model's folder with a recogniser and its int8 twin. Returns that of the former."""
+    for name, place in (("recognizer", source), (QUICK, quick)):
+        (folder / name).symlink_to(place, target_is_directory=True)
+    return folder / "recognizer"
+
+
+def test_on_a_cpu_the_twin_in_int8_is_taken(source, quantized, tmp_path, monkeypatch):
+    folder = beside_each_other(tmp_path, source / "recognizer", quantized["onnx-int8"])
+    assert isinstance(load_quickest(folder, "cpu").model, OnnxModel)
+    monkeypatch.setattr("latexocr.quantized.find_spec", lambda name: None)
+    assert not isinstance(load_quickest(folder, "cpu").model, OnnxModel)
+
+
+def test_weights_without_a_twin_are_loaded_as_they_are(source):
+    assert not isinstance(load_quickest(source / "recognizer", "cpu").model, OnnxModel)
+
+
+def test_the_embedded_twin_was_made_of_the_embedded_weights():
+    folder = resolve(None, "recognizer")
+    record = json.loads((folder.with_name(QUICK) / "quantization.json").read_text("utf-8"))
+    assert record == {"method": "onnx-int8", "of": weights_digest(folder)}
+
+
 def test_without_the_runtime_the_way_to_it_is_told(quantized, monkeypatch):
     monkeypatch.setitem(sys.modules, "onnxruntime", None)
-    with pytest.raises(ModelError, match=r"pip install latexocr\[onnx\]"):
+    with pytest.raises(ModelError, match="pip install onnxruntime"):
         load_recognizer(quantized["onnx-int8"])
 
 

@@ -26,7 +26,7 @@ from huggingface_hub.errors import HfHubHTTPError, HFValidationError, OfflineMod
 from huggingface_hub.utils import validate_repo_id
 
 from latexocr.errors import LatexOCRError
-from latexocr.hub import EMBEDDED
+from latexocr.hub import EMBEDDED, QUICK
 from trainer.model_card import make_card, make_foreign_card, read_record
 from trainer.push_files import (
     FIGURES,
@@ -108,7 +108,7 @@ def model_upload(folder: Path, repo_id: str) -> Upload:
     files["README.md"] = make_card(repo_id, list(parts), read_record(folder), licence).encode()
     if (folder / FIGURES).is_file():
         files[FIGURES] = folder / FIGURES
-    return Upload(repo_id, "model", files, (*(f"{part}/" for part in parts), FIGURES))
+    return Upload(repo_id, "model", files, (*(f"{part}/" for part in (*parts, QUICK)), FIGURES))
 
 
 def _foreign_upload(folder: Path, repo_id: str) -> Upload:

@@ -16,7 +16,7 @@ from huggingface_hub import RepoCard
 from safetensors import SafetensorError, safe_open
 
 from latexocr.errors import ModelError
-from latexocr.hub import EMBEDDED, Part
+from latexocr.hub import EMBEDDED, QUICK, Part
 
 logger = logging.getLogger(__name__)
 
@@ -94,7 +94,8 @@ def foreign_files(folder: Path) -> Files:
 
 
 def part_files(part: Part, folder: Path) -> Files:
-    """Weights, configs, tokenizer and texts of one part. What is left out is logged.
+    """Weights, configs, tokenizer and texts of one part, and the recogniser's int8 twin if it has
+    one. What is left out is logged.
 
     Raises: ModelError if something is missing or broken."""
     files: Files = {}
@@ -114,6 +115,10 @@ def part_files(part: Part, folder: Path) -> Files:
     missing = sorted(name for name in wanted if f"{part}/{name}" not in files)
     if missing:
         raise ModelError(f"{folder}: expected a {part}, but there is no {', no '.join(missing)}")
+    twin = folder.with_name(QUICK)
+    if folder.name == "recognizer" and twin.is_dir():
+        quick = part_files(part, twin)
+        files |= {name.replace(part, QUICK, 1): path for name, path in quick.items()}
     return files
 
 
@@ -206,8 +211,6 @@ def space_files(parts: dict[Part, Path], repo_id: str) -> Files:
         for path in sorted(package.glob(pattern)):
             if package / "weights" not in path.parents and path.is_file():
                 files[f"latexocr/{path.relative_to(package).as_posix()}"] = path
-    if _runs_on_onnx(parts["recognizer"]):
-        files["requirements.txt"] = _requirements_for_onnx()
     for part, folder in parts.items():
         weights = part_files(part, folder)
         files |= {f"latexocr/weights/{name}": path for name, path in weights.items()}
@@ -221,13 +224,6 @@ def _project() -> dict:
 def _package_patterns() -> list[str]:
     """Modules, and the data that the wheel has beside them."""
     return ["**/*.py", *_project()["tool"]["setuptools"]["package-data"]["latexocr"]]
-
-
-def _requirements_for_onnx() -> bytes:
-    """What the app needs, and what runs ONNX graphs besides."""
-    usual = (ROOT / "requirements.txt").read_text(encoding="utf-8")
-    more = _project()["project"]["optional-dependencies"]["onnx"]
-    return "\n".join([usual.rstrip("\n"), *more, ""]).encode()
 
 
 def _space_readme(repo_id: str) -> bytes:

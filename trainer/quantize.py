@@ -1,6 +1,7 @@
 """Fewer bits: a recogniser that takes less room and less time on a CPU, and what that costs.
 
 Quantise:  python -m trainer.quantize --out small --method onnx-int8
+Embedded:  the same, then move small/recognizer to latexocr/weights/recognizer_int8
            python -m trainer.quantize --model runs/NAME/final --out small --method bf16
 Read:      LatexOCR("small"), or latexocr.quantized.load_recognizer("small/recognizer")
 Compare:   python -m trainer.quantize --table --data crohme_test2014.tar.gz \\
@@ -32,6 +33,7 @@ from latexocr.quantized import (
     load_recognizer,
     quantization_of,
     to_bfloat16,
+    weights_digest,
     write_quantization,
 )
 from latexocr.recognizer import Recognizer
@@ -76,12 +78,17 @@ CALIBRATION_FORMULAS = (
 
 
 def quantize(
-    recognizer: Recognizer, folder: Path, method: Method, calibration: Sequence[np.ndarray] = ()
+    recognizer: Recognizer,
+    folder: Path,
+    method: Method,
+    calibration: Sequence[np.ndarray] = (),
+    source: str = "",
 ) -> None:
     """Write a recogniser with fewer bits; load_recognizer reads it.
 
     Args: calibration, pictures on which int8 finds its ranges, (h, w) uint8 as imaging.prepare
-        makes them; drawn ones if there are none.
+        makes them; drawn ones if there are none; source, quantized.weights_digest of what the
+        recogniser was loaded from.
     Raises: ModelError if the folder has something in it, or what int8 needs is not installed."""
     if folder.exists() and any(folder.iterdir()):
         raise ModelError(f"{folder}: expected a new or an empty folder, got one with files")
@@ -94,7 +101,7 @@ def quantize(
         recognizer.model.config.save_pretrained(folder)
         recognizer.tokenizer.save_pretrained(folder)
         _write_int8(recognizer, folder, calibration or drawn_pictures(recognizer.symbol_px))
-    write_quantization(folder, method)
+    write_quantization(folder, method, source)
     for file in folder.iterdir():
         if file.stat().st_size > MAX_FILE_BYTES:
             logger.warning("%s has %.1f MB, more than 10", file, file.stat().st_size / 1e6)
@@ -265,7 +272,7 @@ def main(argv: Sequence[str] | None = None) -> None:
         print(as_markdown(compare(folder, examples, calibration, arguments.timed)))
         return
     target = arguments.out / "recognizer"
-    quantize(recognizer, target, arguments.method, calibration)
+    quantize(recognizer, target, arguments.method, calibration, weights_digest(folder))
     copy_license(folder, target)
     print(f"{target}: {arguments.method}, {weight_megabytes(target):.1f} MB")
 
