@@ -20,7 +20,10 @@ TEMPLATE = Path(__file__).with_name("results.md.j2")
 PUBLISHED = Path(__file__).with_name("published.json")
 FIGURES = "figures"  # folder of plots, beside the page
 RELIABILITY_SETS = ("crohme_2016", "photo_lines")
-OTHERS = ("latency", "peers", "train", "load", "draw_latency", "exports")  # stored by benchmarks/
+OTHERS = (  # stored by benchmarks/
+    *("latency", "page_latency", "peers", "train", "load", "draw_latency", "exports"),
+    "corrections",
+)
 
 # Columns: title, figure, and the figure's interval.
 READING = (

@@ -9,10 +9,12 @@ import numpy as np
 import pytest
 
 from benchmarks import make_results, peer_worker, peers, results_page, stored
+from benchmarks.corrections import read_wrong
 from benchmarks.pictures import FORMULAS, TOKEN_GROUPS, own_pictures, set_pictures
 from latexocr.errors import DataError
 from latexocr.latex import is_valid
-from tests.tiny import write_inks
+from tests.tiny import tiny_recognizer, write_inks
+from trainer.data.examples import load_examples
 from trainer.data.pages import PageSample
 from trainer.report_breakdowns import length_group
 
@@ -41,6 +43,14 @@ def test_a_result_says_when_and_where_but_names_no_folders(tmp_path, monkeypatch
     assert (found["figure"], found["machine"]["threads"]) == (1, 2)
     assert {"date", "processor", "cores"} <= found.keys() | found["machine"].keys()
     assert stored.peak_memory_mb() > 10
+
+
+def test_the_first_formulas_that_are_read_wrong_are_corrected(tmp_path):
+    examples = load_examples(str(write_inks(tmp_path / "inks", n=6)))
+    reader = tiny_recognizer()  # of random weights
+    assert [e.name for e in read_wrong(reader, examples, 4)] == [e.name for e in examples[:4]]
+    with pytest.raises(DataError, match="expected 7 formulas that are read wrong, got 6"):
+        read_wrong(reader, examples, 7)
 
 
 # --- Peers ---------------------------------------------------------------------------------------

@@ -66,6 +66,8 @@ def test_of_a_repository_only_the_wanted_part_is_downloaded(weights, monkeypatch
 
     def download(repo_id, allow_patterns):
         calls.append((repo_id, allow_patterns))
+        (weights / part).mkdir(exist_ok=True)
+        (weights / part / "config.json").write_text("{}")
         return str(weights)
 
     monkeypatch.setattr(huggingface_hub, "snapshot_download", download)
