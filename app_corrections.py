@@ -15,7 +15,7 @@ from app_document import Document
 from app_panel import Written
 from latexocr.corrections import Corrections
 from latexocr.errors import LatexOCRError
-from latexocr.page_boxes import crop
+from latexocr.regions import own_ink
 
 NOTHING = "There is no equation here to save."
 SAVED = "Saved. You can correct it again; the last one counts."
@@ -51,11 +51,13 @@ class Saver:
         return self._save(written.picture, latex)
 
     def save_item(self, document: Document) -> str:
-        """Keep the selected equation of a page, as it is shown beside the reading."""
+        """Keep the selected equation of a page: its ink, as the recogniser looks at it, without
+        what else is on the page."""
         item = document.item
         if item is None:
             return told(NOTHING)
-        return self._save(crop(document.sheet.picture(), item.box), item.latex)
+        ink = own_ink(document.sheet.picture(), item.box)
+        return self._save(Image.fromarray(255 - ink), item.latex)
 
     def _save(self, picture: Image.Image | None, latex: str) -> str:
         if self.corrections is None or picture is None:

@@ -10,12 +10,15 @@ from PIL import Image
 
 import app_desk
 import app_pages
+from app_corrections import Saver
 from app_desk import Work
 from app_document import DISPLAY_SIDE_PX, Document, Sheet
 from app_exports import as_align, as_blocks, as_json, as_markdown, as_tex
 from app_pages import Reader
+from latexocr.corrections import FolderCorrections
 from latexocr.pipeline import Equation, LatexOCR, Page
 from latexocr.recognizer import Reading
+from latexocr.regions import own_ink
 from tests import counting_app
 from tests.conftest import draw
 from tests.counting_app import Counter
@@ -362,3 +365,13 @@ def test_several_pages_are_told_apart(reader, tmp_path):
     document, _ = read(reader, {"path": str(path), "orig_name": "my\nnotes.pdf"})
     assert as_markdown(document).startswith("## my notes.pdf, page 1\n\n$$\nx_1\n$$")
     assert [page["page"] for page in json.loads(as_json(document))] == [1, 2]
+
+
+def test_of_a_page_only_the_ink_of_the_corrected_equation_is_kept(document, tmp_path):
+    second = document.sheet.items[1]
+    app_pages.select(document, event(id=second.id))
+    Saver(FolderCorrections(tmp_path / "kept")).save_item(document)
+    (path,) = (tmp_path / "kept").glob("*.png")
+    kept = 255 - np.asarray(Image.open(path).convert("L"))
+    assert np.array_equal(kept, own_ink(document.sheet.picture(), second.box))
+    assert kept.any()
