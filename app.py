@@ -20,12 +20,11 @@ from typing import Any
 os.environ.setdefault("GRADIO_ANALYTICS_ENABLED", "False")  # read when gradio is imported
 
 import gradio as gr
-from gradio.components.image_editor import EditorData
-from PIL import Image
 
 from app_corrections import Saver, on_save, save_button
 from app_desk import Work
 from app_document import Document
+from app_pad import pad, picture_of
 from app_pages import Inbox, Picks, Reader, Tools, connect, page_view
 from app_panel import Panel, Written, choose, edit, formulas, note, panel, show
 from app_uploads import FIRST_PAGES
@@ -40,7 +39,6 @@ KEYS_HINT = (
     '<kbd>Ctrl C</kbd> copy LaTeX <span role="status">Copied</span>'
 )
 
-MAX_UNREAD_DRAWINGS = 100  # Gradio would keep them for good
 MAX_WAITING = 200  # calls in one queue; who comes after them is told to try again
 FILES_LAST_S = 3600  # drawings and uploads are deleted after an hour, and when the app stops
 
@@ -54,28 +52,20 @@ def get_ocr() -> LatexOCR:
     return LatexOCR(os.environ.get("LATEXOCR_MODEL"))
 
 
-def answer(picture: Image.Image | None, keep: bool = False) -> Panel:
-    """What to show for a drawing; the hint if there is none. keep: so that it can be corrected."""
-    if picture is None:
-        return note(DRAW_HINT)
-    try:
-        return show(get_ocr().read(picture), picture if keep else None)
-    except ImageError as error:
-        return note(f"This drawing cannot be read: {error}")
-
-
 # ---- events ------------------------------------------------------------------------------------
 
 
-def read_drawing(pad: gr.Sketchpad, drawing: dict[str, Any] | None, keep: bool = False) -> Panel:
-    """Read a pad, given its note of which drawing it has sent. A blank one gives the hint."""
-    if not drawing or not drawing.get("id"):  # the newest drawing has a note of its own
-        return Panel(*[gr.skip()] * len(Panel._fields))
-    layers = pad.preprocess(EditorData(id=drawing["id"]))["layers"]
-    while len(pad.blob_storage) > MAX_UNREAD_DRAWINGS:  # those that a newer stroke has overtaken
-        pad.blob_storage.pop(next(iter(pad.blob_storage)), None)
-    has_ink = layers and layers[0].getchannel("A").getbbox()
-    return answer(layers[0] if has_ink else None, keep)
+def read_drawing(drawing: str | None, keep: bool = False) -> Panel:
+    """What to show for a drawing as it comes from the pad; the hint if there is none.
+
+    keep: so that it can be corrected."""
+    try:
+        picture = picture_of(drawing)
+        if picture is None:
+            return note(DRAW_HINT)
+        return show(get_ocr().read(picture), picture if keep else None)
+    except ImageError as error:
+        return note(f"This drawing cannot be read: {error}")
 
 
 def read(image: dict[str, Any] | None) -> dict[str, Any]:
@@ -134,34 +124,14 @@ def build(corrections: Corrections | None = None) -> gr.Blocks:
 
 def draw_tab(saver: Saver) -> None:
     with gr.Column(elem_classes="papers"):
-        # Two papers, of which app_keys.js shows the one that fits the screen.
-        pads = [pad("wide", width=900, height=320), pad("tall", width=320, height=300)]
+        paper = pad()
         gr.HTML(KEYS_HINT, elem_classes="keys")
         waiting = gr.HTML(elem_classes="waiting")
     drawn, picks = panel(DRAW_HINT, gr.State(Written()))
     correct(drawn, picks)
-    for paper in pads:
-        on_stroke(paper, drawn, waiting, keep=saver.corrections is not None)
+    on_stroke(paper, drawn, waiting, keep=saver.corrections is not None)
     saving = save_button(saver.corrections, "drawing")
     on_save(saving, saver.save_drawing, [drawn.written, drawn.source], drawn.source)
-
-
-def pad(shape: str, width: int, height: int) -> gr.Sketchpad:
-    """White paper and a black pen."""
-    return gr.Sketchpad(
-        show_label=False,
-        type="pil",
-        format="png",
-        canvas_size=(width, height),
-        fixed_canvas=True,
-        height=height + 60,  # Gradio leaves 30 pixels around the paper
-        layers=False,
-        transforms=(),
-        buttons=[],
-        brush=gr.Brush(default_size=3, colors=["#000000"], color_mode="fixed"),
-        eraser=gr.Eraser(default_size=16),
-        elem_classes=["pad", shape],
-    )
 
 
 def correct(shown: Panel, picks: gr.HTML) -> None:
@@ -178,20 +148,16 @@ def correct(shown: Panel, picks: gr.HTML) -> None:
     picks.pick(choose, shown.written, list(shown), **quiet)
 
 
-def on_stroke(pad: gr.Sketchpad, shown: Panel, waiting: gr.HTML, keep: bool) -> None:
-    """Read a pad after every stroke, undo and clear.
+def on_stroke(paper: gr.HTML, shown: Panel, waiting: gr.HTML, keep: bool) -> None:
+    """Read the pad after every stroke, undo and clear.
 
     waiting: where the place in the queue is told, if it takes long; keep: as answer's.
 
-    Only the pad's `change` comes with the drawing of its moment; `input` may bring an older one.
-    The pad is no input of the function itself: Gradio would upload it at each step of the call."""
-    drawing = gr.JSON(visible=False)
-    pad.change(None, pad, drawing, js="(drawing) => drawing", api_visibility="private")
-    # One call is under way (always_last): changes meanwhile lead to one more call, with the newest
-    # drawing. So no answer can come after that to a newer drawing.
-    drawing.change(
-        partial(read_drawing, pad, keep=keep),
-        drawing,
+    One call is under way (always_last): strokes meanwhile lead to one more call, with the newest
+    drawing. So no answer can come after that to a newer drawing."""
+    paper.input(
+        partial(read_drawing, keep=keep),
+        paper,
         list(shown),
         trigger_mode="always_last",
         concurrency_id="model",

@@ -1,46 +1,17 @@
-// What the page needs of the browser beyond Gradio: the pen at hand, the paper that fits, keys for
-// the pad, pictures pasted from the clipboard. Gradio calls this once, when the page is up.
+// What the page needs of the browser beyond Gradio: keys for the pad, pictures pasted from the
+// clipboard. Gradio calls this once, when the page is up.
 () => {
     const COPIED_MS = 1500;
 
     const isTyping = (node) => node.closest?.("input, textarea, select, [contenteditable=true]");
     const isShown = (node) => node && node.offsetParent !== null;
-    const shownPad = () => [...document.querySelectorAll(".pad")].find(isShown);
-
-    // ---- The pad --------------------------------------------------------------------------------
-
-    // Gradio's pad starts without a tool, and loses the pen when it is cleared: take it up again.
-    function pickUpPen(pad) {
-        const tools = [
-            ...pad.querySelectorAll(".toolbar-wrap .half-container:first-child button"),
-        ];
-        if (tools.length && !tools.some((tool) => tool.classList.contains("highlight"))) {
-            tools[0].click();
-        }
-    }
-
-    for (const pad of document.querySelectorAll(".pad")) {
-        new MutationObserver(() => pickUpPen(pad)).observe(pad, {
-            subtree: true, childList: true, attributes: true, attributeFilter: ["class"],
-        });
-        pickUpPen(pad);
-    }
-
-    // A paper that is written on stays, however the window changes or the phone is turned.
+    const pad = document.querySelector(".pad");
     const papers = document.querySelector(".papers");
     const drawn = papers.parentElement.querySelector(".source textarea");
 
-    function choosePaper() {
-        if (papers.dataset.paper && drawn?.value) return;
-        papers.dataset.paper = window.innerWidth <= 640 ? "tall" : "wide";
-    }
-
-    window.addEventListener("resize", choosePaper);
-    choosePaper();
-
     // ---- Keys -----------------------------------------------------------------------------------
 
-    function press(pad, name) {
+    function press(name) {
         const button = pad.querySelector(`button[aria-label="${name}"]`);
         if (!button?.disabled) button?.click();
     }
@@ -59,21 +30,20 @@
     function actionOf(event) {
         const key = event.key.toLowerCase();
         if (!event.ctrlKey && !event.metaKey) {
-            return ["delete", "backspace"].includes(key) ? (pad) => press(pad, "Clear canvas") : null;
+            return ["delete", "backspace"].includes(key) ? () => press("Clear canvas") : null;
         }
-        if (key === "z") return (pad) => press(pad, event.shiftKey ? "Redo" : "Undo");
-        if (key === "y") return (pad) => press(pad, "Redo");
+        if (key === "z") return () => press(event.shiftKey ? "Redo" : "Undo");
+        if (key === "y") return () => press("Redo");
         const isCopy = key === "c" && drawn?.value && getSelection().isCollapsed;
         return isCopy ? copySource : null;
     }
 
     document.addEventListener("keydown", (event) => {
-        const pad = shownPad();
-        if (!pad || event.altKey || isTyping(event.target)) return;
+        if (!isShown(pad) || event.altKey || isTyping(event.target)) return;
         const action = actionOf(event);
         if (!action) return;
         event.preventDefault();
-        action(pad);
+        action();
     });
 
     // ---- Pasting --------------------------------------------------------------------------------

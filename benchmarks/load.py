@@ -12,6 +12,7 @@ which one that stands alone is read first; under load the reading has to be the 
 
 import argparse
 import asyncio
+import base64
 import io
 import json
 import os
@@ -26,7 +27,9 @@ from typing import Any
 from uuid import uuid4
 
 import httpx
+from PIL import Image
 
+from app_pad import START
 from benchmarks.serving import resident_mb, serve
 from benchmarks.stored import RESULTS, store
 from scripts.drawings import FORMULAS, ink
@@ -38,11 +41,10 @@ SHARES = (50, 90, 95, 99)
 
 @dataclass(frozen=True)
 class Wiring:
-    """What of the app's description a browser needs for the pad: numbers of parts and calls."""
+    """What of the app's description a browser needs for the pad: numbers of a part and a call."""
 
     pad: int  # the component that takes drawings
     call: int  # the function that reads them
-    trigger: int  # the component whose change calls it
     source: int  # place of the LaTeX among what the call gives
 
 
@@ -60,21 +62,17 @@ class Result:
 
 
 def find_wiring(config: dict[str, Any]) -> Wiring:
-    """The first pad of an app, and the call that reads it, out of /config.
+    """The pad of an app, and the call that reads it, out of /config.
 
     Raises: ValueError if the app has none, as one of another version may."""
     parts = {part["id"]: part for part in config["components"]}
-    pads = [i for i, part in parts.items() if "pad" in part["props"].get("elem_classes", ())]
-    for call in config["dependencies"]:
-        for pad_change in config["dependencies"]:
-            starts = [tuple(target) for target in pad_change["targets"]]
-            if not pads or (pads[0], "change") not in starts or not call["targets"]:
-                continue
-            trigger = call["targets"][0]
-            if tuple(trigger) == (pad_change["outputs"][0], "change") and call["outputs"]:
-                source = _place_of_source(call["outputs"], parts)
-                return Wiring(pads[0], call["id"], trigger[0], source)
-    raise ValueError("expected an app with a pad that is read on change, got one without")
+    for i, part in parts.items():
+        if "pad" not in part["props"].get("elem_classes", ()):
+            continue
+        for call in config["dependencies"]:
+            if (i, "input") in map(tuple, call["targets"]):
+                return Wiring(i, call["id"], _place_of_source(call["outputs"], parts))
+    raise ValueError("expected an app with a pad that is read after each stroke, got one without")
 
 
 def _place_of_source(outputs: Sequence[int], parts: dict[int, dict]) -> int:
@@ -96,32 +94,16 @@ class Person:
         """Send a drawing and wait for what it says.
 
         Raises: RuntimeError if the app answers with an error."""
-        drawing = uuid4().hex
-        await self._send(drawing, png)
         body = {
-            "data": [{"id": drawing}],
+            "data": [START + base64.b64encode(png).decode()],
             "fn_index": self.wiring.call,
-            "trigger_id": self.wiring.trigger,
+            "trigger_id": self.wiring.pad,
             "session_hash": self.session,
             "event_data": None,
         }
         joined = await self.client.post(f"{self.prefix}/queue/join", json=body)
         joined.raise_for_status()
         return await self._answer(joined.json()["event_id"])
-
-    async def _send(self, drawing: str, png: bytes) -> None:
-        form = {
-            "type": "layer",
-            "index": "0",
-            "id": drawing,
-            "component_id": str(self.wiring.pad),
-            "fn_name": "accept_blobs",
-            "session_hash": self.session,
-        }
-        files = {"file": ("layer_0.png", png, "image/png")}
-        address = f"{self.prefix}/component_server"
-        sent = await self.client.post(address, data=form, files=files)
-        sent.raise_for_status()
 
     async def _answer(self, event: str) -> str:
         address = f"{self.prefix}/queue/data"
@@ -142,7 +124,10 @@ def drawings(n: int) -> list[bytes]:
     made = []
     for i in range(n):
         formula = list(FORMULAS)[i % len(FORMULAS)]
-        ink(formula, PAPER_PX, pen_px=2 + i // len(FORMULAS)).save(data := io.BytesIO(), "PNG")
+        layer = ink(formula, PAPER_PX, pen_px=2 + i // len(FORMULAS))
+        paper = Image.new("RGB", layer.size, "white")
+        paper.paste(layer, mask=layer)
+        paper.save(data := io.BytesIO(), "PNG")
         made.append(data.getvalue())
     return made
 

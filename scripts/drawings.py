@@ -1,7 +1,7 @@
 r"""Formulas as pen strokes of our own, for pictures of the app and for measuring it.
 
 strokes(r"\frac{a+b}{2}", (0, 0, 900, 320))    # points, in a room of this place and size
-ink(r"\frac{a+b}{2}", (900, 320))              # a layer as the app's pad has it
+ink(r"\frac{a+b}{2}", (900, 320))              # black on nothing
 page(FORMULAS)                                 # a page of formulas, black on white
 """
 

@@ -106,13 +106,13 @@ def open_page(browser: Browser, url: str, **options: object) -> Page:
     page = browser.new_page(**({"viewport": {"width": 1280, "height": 840}} | options))
     page.set_default_timeout(TIMEOUT_MS)
     page.goto(url)
-    page.wait_for_selector(".pad:visible .toolbar-wrap button.highlight")
+    page.wait_for_selector(".pad button.highlight")
     return page
 
 
 def write(page: Page, latex: str) -> None:
     """Draw a formula with the mouse."""
-    box = page.locator(".pad:visible canvas").first.bounding_box()
+    box = page.locator(".pad canvas").first.bounding_box()
     for stroke in strokes(latex, (box["x"], box["y"], box["width"], box["height"])):
         for n, (x, y) in enumerate(stroke):
             page.mouse.move(x, y, steps=3)

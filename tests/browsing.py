@@ -43,14 +43,14 @@ def chromium() -> Iterator[Browser]:
 
 
 class Pad:
-    """The pad that a page shows, and the result below it."""
+    """The pad of a page, and the result below it."""
 
-    def __init__(self, page: Page, url: str, shape: str = "wide") -> None:
+    def __init__(self, page: Page, url: str) -> None:
         page.set_default_timeout(TIMEOUT_S * 1000)
         expect.set_options(timeout=TIMEOUT_S * 1000)
         page.goto(url)
         self.page = page
-        self.pad = page.locator(f".pad.{shape}")
+        self.pad = page.locator(".pad")
         self.source = page.locator(".source textarea").first
         self.formula = page.locator(".formula").first
         self.confidence = page.locator(".confidence").first
@@ -69,6 +69,17 @@ class Pad:
         for dx, dy in points[1:]:
             mouse.move(x + dx, y + dy, steps=3)
         mouse.up()
+
+    def ink_columns(self) -> list[float]:
+        """Where on the paper, as it is shown, there is ink: shares of its width, in order."""
+        return self.pad.locator("canvas").evaluate("""(paper) => {
+            const {data} = paper.getContext("2d").getImageData(0, 0, paper.width, paper.height);
+            const columns = new Set();
+            for (let i = 3; i < data.length; i += 4) {
+                if (data[i] > 127) columns.add((i >> 2) % paper.width / paper.width);
+            }
+            return [...columns].sort((a, b) => a - b);
+        }""")
 
     def dash(self, place: int) -> None:
         """One short stroke; those at different places do not touch."""

@@ -1,5 +1,6 @@
 """The app without a browser: what its panels say, and its endpoints for other programs."""
 
+import base64
 import io
 import re
 import signal
@@ -11,12 +12,12 @@ import gradio as gr
 import httpx
 import numpy as np
 import pytest
-from gradio.components.image_editor import AcceptBlobs
 from gradio_client import Client, handle_file
 from gradio_client.exceptions import AppError
-from PIL import Image, ImageOps
+from PIL import Image
 
 import app
+import app_pad
 import app_panel
 from app_corrections import FAILED, NOTHING, SAVED, Saver
 from app_document import Document
@@ -122,30 +123,40 @@ def test_only_a_persons_edits_change_what_is_shown():
     assert app_panel.edit("hint", "", emptied) == (gr.skip(), gr.skip(), gr.skip())
 
 
-def test_an_empty_pad_is_no_error():
-    pad = app.pad("wide", width=90, height=30)
-    assert app.read_drawing(pad, {"id": "sent without ink"}).formula == app.DRAW_HINT
+def drawing_of(picture: Image.Image) -> str:
+    """As the pad sends it."""
+    picture.save(data := io.BytesIO(), "PNG")
+    return app_pad.START + base64.b64encode(data.getvalue()).decode()
 
 
-def test_a_note_without_a_drawing_changes_nothing():
-    pad = app.pad("wide", width=90, height=30)
-    for drawing in (None, {}, {"background": None, "layers": [], "composite": None}):
-        assert all(value == gr.skip() for value in app.read_drawing(pad, drawing))
+@pytest.mark.parametrize("drawing", ["", None])
+def test_an_empty_pad_is_no_error(drawing):
+    assert app.read_drawing(drawing).formula == app.DRAW_HINT
 
 
-def test_a_drawing_is_read_and_overtaken_ones_are_forgotten(ocr):
-    pad = app.pad("wide", width=90, height=30)
-    alpha = ImageOps.invert(draw("x").convert("L"))
-    ink = Image.merge("LA", [Image.new("L", alpha.size), alpha]).convert("RGBA")
-    ink.save(data := io.BytesIO(), "PNG")
-    for i in range(app.MAX_UNREAD_DRAWINGS + 5):
-        form = {"type": "layer", "index": "0", "id": str(i)}  # text, as a browser sends it
-        file = ("layer_0.png", data.getvalue())
-        pad.accept_blobs(AcceptBlobs.model_construct(data=form, files=[file]))
-    newest = app.MAX_UNREAD_DRAWINGS + 4
-    panel = app.read_drawing(pad, {"id": str(newest)})
-    assert panel.source == app.get_ocr().read(ink).latex
-    assert len(pad.blob_storage) == app.MAX_UNREAD_DRAWINGS
+def test_a_drawing_is_read_and_kept_only_if_it_may_be_corrected(ocr):
+    drawing = drawing_of(draw("x"))
+    panel = app.read_drawing(drawing)
+    assert panel.source == app.get_ocr().read(draw("x")).latex
+    assert panel.written.picture is None
+    kept = app.read_drawing(drawing, keep=True).written.picture
+    assert np.array_equal(np.asarray(kept.convert("L")), np.asarray(draw("x").convert("L")))
+
+
+@pytest.mark.parametrize(
+    ("drawing", "message"),
+    [
+        pytest.param("https://example.org/x.png", "expected a drawing as PNG", id="an address"),
+        pytest.param(app_pad.START + "?" * 8, "expected a drawing in base64", id="no base64"),
+        pytest.param(app_pad.START + "AAAA", "expected a picture", id="no picture"),
+        pytest.param(app_pad.START + "A" * 8_000_004, "of at most", id="endless"),
+        pytest.param(drawing_of(Image.new("RGB", (40, 40), "white")), "no ink", id="blank"),
+    ],
+)
+def test_what_is_no_drawing_is_told_and_shown_as_no_reading(ocr, drawing, message):
+    panel = app.read_drawing(drawing)
+    assert "cannot be read" in panel.formula and message in panel.formula
+    assert panel.source == ""
 
 
 def test_only_the_two_endpoints_are_public(client):

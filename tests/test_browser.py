@@ -66,7 +66,7 @@ def test_readings_can_be_chosen_and_edited(browser, counting_url):
 
 def test_a_phone_has_a_paper_that_fits(browser, counting_url):
     phone = browser.new_context(**PHONE)
-    pad = Pad(phone.new_page(), counting_url, shape="tall")
+    pad = Pad(phone.new_page(), counting_url)
     pad.dash(2)
     expect(pad.source).to_have_value("x_{1}")
     width = pad.page.evaluate("document.documentElement.scrollWidth")

@@ -13,7 +13,7 @@ import pytest
 from playwright.sync_api import Browser, Page, expect
 
 from benchmarks.serving import serve
-from tests.browsing import DESKTOP, IN_BROWSER, PHONE, SCREENS, Desk, Pad
+from tests.browsing import DESKTOP, IN_BROWSER, IN_USE, PHONE, SCREENS, Desk, Pad
 from trainer.data.examples import load_examples
 
 pytestmark = IN_BROWSER
@@ -56,21 +56,55 @@ def test_keys_undo_redo_clear_and_copy_unless_one_is_typing(page, counting_url):
 def test_a_drawing_outlives_a_window_that_changes(page, counting_url):
     pad = Pad(page, counting_url)
     pad.dash(0)
+    pad.dash(16)  # far to the right
+    expect(pad.source).to_have_value("x_{2}")
+    page.set_viewport_size({"width": 400, "height": 800})
+    assert page.evaluate("document.documentElement.scrollWidth") <= 400
+    assert pad.ink_columns()[-1] > 0.9  # all of it is shown, smaller
+    pad.dash(2)
+    expect(pad.source).to_have_value("x_{3}")
+    page.set_viewport_size({"width": 1280, "height": 840})
+    page.keyboard.press("Control+z")
+    expect(pad.source).to_have_value("x_{2}")
+    assert pad.ink_columns()[-1] < 0.9
+
+
+def test_the_eraser_rubs_out_and_can_be_undone(page, counting_url):
+    pad = Pad(page, counting_url)
+    pad.dash(0)
+    pad.dash(2)
+    expect(pad.source).to_have_value("x_{2}")
+    pad.tool("Eraser").click()
+    expect(pad.tool("Eraser")).to_have_class(IN_USE)
+    pad.stroke((-100, -30), (-92, 30))
     expect(pad.source).to_have_value("x_{1}")
-    page.set_viewport_size({"width": 600, "height": 800})
-    expect(pad.pad).to_be_visible()  # not the paper for phones, which would be empty
+    pad.stroke((-52, -30), (-44, 30))  # nothing is left
+    expect(pad.source).to_have_value("")
+    page.keyboard.press("Control+z")
+    expect(pad.source).to_have_value("x_{1}")
+    pad.tool("Brush").click()
     pad.dash(4)
     expect(pad.source).to_have_value("x_{2}")
-    assert page.evaluate("document.documentElement.scrollWidth") <= 600
-    page.keyboard.press("Delete")
+
+
+def test_clearing_can_be_undone_and_the_pen_is_at_hand_again(page, counting_url):
+    pad = Pad(page, counting_url)
+    expect(pad.tool("Undo")).to_be_disabled()
+    pad.dash(0)
+    pad.tool("Eraser").click()
+    pad.tool("Clear canvas").click()
     expect(pad.source).to_have_value("")
-    page.set_viewport_size({"width": 500, "height": 800})
-    expect(page.locator(".pad.tall")).to_be_visible()
+    expect(pad.tool("Brush")).to_have_class(IN_USE)
+    expect(pad.tool("Clear canvas")).to_be_disabled()
+    pad.tool("Undo").click()
+    expect(pad.source).to_have_value("x_{1}")
+    pad.tool("Redo").click()
+    expect(pad.source).to_have_value("")
 
 
 def test_a_finger_draws(browser, counting_url):
     context = browser.new_context(**PHONE)
-    pad = Pad(context.new_page(), counting_url, shape="tall")
+    pad = Pad(context.new_page(), counting_url)
     box = pad.pad.locator("canvas").first.bounding_box()
     x, y = box["x"] + box["width"] / 2, box["y"] + box["height"] / 2
     fingers = context.new_cdp_session(pad.page)
@@ -110,8 +144,7 @@ def test_in_the_dark_the_formula_is_light_and_the_paper_stays_white(page, counti
 
 def test_two_people_draw_at_once_and_each_gets_the_own_reading(browser, counting_url):
     contexts = [browser.new_context(**DESKTOP), browser.new_context(**PHONE)]
-    shapes = ("wide", "tall")
-    pads = [Pad(c.new_page(), counting_url, s) for c, s in zip(contexts, shapes, strict=True)]
+    pads = [Pad(context.new_page(), counting_url) for context in contexts]
     for n in range(2):
         for place, pad in enumerate(pads):
             if n <= place:
@@ -156,7 +189,7 @@ def test_hostile_latex_is_shown_but_does_nothing(browser, counting_url, screen):
     context = browser.new_context(**screen)
     page, requests = context.new_page(), []
     page.on("request", lambda request: requests.append(request.url))
-    pad = Pad(page, counting_url, "tall" if screen is PHONE else "wide")
+    pad = Pad(page, counting_url)
     for latex in HOSTILE:
         pad.source.fill(latex)
         expect(pad.confidence).to_have_text("edited")
@@ -231,7 +264,7 @@ def test_corrections_of_both_tabs_are_kept_where_the_app_says(
     kept = tmp_path / "kept"
     context = browser.new_context(**screen)
     with serve("-m", "tests.counting_app", "--corrections", str(kept)) as (url, _):
-        pad = Pad(context.new_page(), url, "tall" if screen is PHONE else "wide")
+        pad = Pad(context.new_page(), url)
         expect(pad.page.get_by_text("Nothing is sent anywhere").first).to_be_visible()
         pad.dash(2)
         expect(pad.source).to_have_value("x_{1}")
