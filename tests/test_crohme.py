@@ -374,3 +374,17 @@ def test_remnants_of_a_page_move_no_mark_and_leave_single_symbols_alone():
     letter = parse_inkml(inkml("x").encode(), "b")
     plain = sample(letter, 20, rng_for(0, 0, 0), InkAugment())
     assert np.array_equal(sample(letter, 20, rng_for(0, 0, 0), wear).pixels, plain.pixels)
+
+
+def test_a_formula_is_torn_apart_only_where_no_stroke_is(fraction: Ink):
+    """The bar of a fraction holds all that is above and below it together."""
+    plain = InkAugment(gap=1e-12)  # as many numbers are drawn
+    torn = InkAugment(gap=1.0, gap_max=6.0)
+    same = [sample(fraction, 20, rng_for(i, 0, 0), torn).pixels.shape for i in range(8)]
+    assert same == [sample(fraction, 20, rng_for(i, 0, 0), plain).pixels.shape for i in range(8)]
+    row = make_ink(("x", [[(0, 0), (50, 60)]]), ("1", [[(80, 0), (80, 60)]]))
+    wide = [sample(row, 20, rng_for(i, 0, 0), torn).pixels.shape[1] for i in range(30)]
+    tight = [sample(row, 20, rng_for(i, 0, 0), plain).pixels.shape[1] for i in range(30)]
+    assert np.mean(wide) > 1.5 * np.mean(tight)
+    marks = sample(row, 20, rng_for(0, 0, 0), torn).marks
+    assert len(marks) and set(marks[:, 2]) == {0, 1}

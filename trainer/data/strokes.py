@@ -91,6 +91,8 @@ class InkAugment:
     erased: float = 0.0  # probability that lines of the paper were there and are taken away again
     neighbours: float = 0.0  # probability that edges of other lines of writing are in the picture
     pencil: float = 0.0  # probability that the ink has grain and gaps, and some of it is faint
+    gap: float = 0.0  # probability that a formula is torn apart between two symbols
+    gap_max: float = 4.0  # by up to so much
 
     def __post_init__(self) -> None:
         if not 0 < self.pen_min <= self.pen_max or not 0 < self.scale_min <= self.scale_max:
@@ -382,12 +384,33 @@ def _rule(shape: tuple[int, ...], rng: np.random.Generator, pen_px: float) -> np
 
 def _distort(trail: _Trail, rng: np.random.Generator, augment: InkAugment) -> _Trail:
     points = _jitter_symbols(trail, rng, augment)
+    if augment.gap and rng.random() < augment.gap:
+        points = _torn_apart(points, trail.stroke, rng, augment.gap_max)
     if rng.random() < augment.smooth:
         points = _round_corners(points, trail.stroke, n_passes=int(rng.integers(1, 4)))
     points = _wobble(points, rng, augment.wobble * rng.random())
     points = _warp(points, rng, augment.warp)
     points = points @ _affine(rng, augment).T
     return _lift(replace(trail, points=points), rng, augment.lift)
+
+
+def _torn_apart(
+    points: np.ndarray, stroke: np.ndarray, rng: np.random.Generator, most: float
+) -> np.ndarray:
+    """Move all on the right of a place where no stroke is to the right; wide places are likelier to
+    get wider."""
+    starts = np.flatnonzero(np.diff(stroke, prepend=-1))
+    left = np.minimum.reduceat(points[:, 0], starts)
+    right = np.maximum.reduceat(points[:, 0], starts)
+    order = np.argsort(left)
+    ends = np.maximum.accumulate(right[order])[:-1]
+    width = np.maximum(left[order][1:] - ends, 0)
+    if not width.any():
+        return points
+    at = ends[int(rng.choice(len(width), p=width / width.sum()))]
+    moved = points.copy()
+    moved[points[:, 0] > at, 0] += rng.uniform(0.3, most)
+    return moved
 
 
 def _jitter_symbols(trail: _Trail, rng: np.random.Generator, augment: InkAugment) -> np.ndarray:
