@@ -29,7 +29,7 @@ from benchmarks.pictures import TOKEN_GROUPS, TimedPicture, own_pictures, set_pi
 from benchmarks.stored import RESULTS, peak_memory_mb, store
 from latexocr.errors import ModelError
 from latexocr.hub import resolve
-from latexocr.quantized import load_recognizer
+from latexocr.quantized import load_quickest
 from latexocr.recognizer import Recognizer
 from trainer.report_breakdowns import length_group
 
@@ -120,7 +120,7 @@ def measure_latency(
     if n_starts:
         figures["cold_start"] = cold_starts(shortest, model, n_starts, n_threads)
     torch.set_num_threads(n_threads)
-    recognizer = load_recognizer(resolve(model, "recognizer"), "cpu")
+    recognizer = load_quickest(resolve(model, "recognizer"), "cpu")
     figures["single"] = {
         how: single_times(recognizer, pictures, n, repeats) for how, n in ALTERNATIVES.items()
     }

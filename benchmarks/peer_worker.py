@@ -29,9 +29,9 @@ SCORE_MIN = 0.3  # of peers' boxes
 
 def ours_reader() -> Callable[[Item], Answer]:
     from latexocr.hub import resolve
-    from latexocr.quantized import load_recognizer
+    from latexocr.quantized import load_quickest
 
-    recognizer = load_recognizer(resolve(None, "recognizer"), "cpu")
+    recognizer = load_quickest(resolve(None, "recognizer"), "cpu")
     return lambda item: {"latex": recognizer.read(item["file"], n_alternatives=0).latex}
 
 
