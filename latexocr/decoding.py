@@ -19,6 +19,8 @@ from latexocr.places import NOWHERE, PlaceTracker, looked_at
 
 GUIDED_LAYERS = 2  # of the decoder, counted from its end, whose attention tells the place
 HOPELESS = 10.0  # candidates whose log-probability is so far below the best one's are given up
+LONGEST_LOOP = 8  # tokens that come again and again
+MOST_TURNS = {1: 12, 2: 6}  # of a loop of so many tokens; of longer ones 4
 
 
 @dataclass(frozen=True)
@@ -120,6 +122,8 @@ class _Search:
         Returns: for each new row the old one that it continues, None if that is itself."""
         logits[:, self.forbidden] = -torch.inf
         gains = self.grammar.constrained(self.states, torch.log_softmax(logits, dim=1))
+        for row, written in enumerate(self.written):
+            gains[row, turning_in_circles([token for token, _ in written])] = -torch.inf
         gains[self.ended] = -torch.inf
         gains[self.ended, self.pad] = 0.0  # what has ended stays as it is
         n_tokens = gains.shape[1]
@@ -166,6 +170,21 @@ class _Search:
         rows = zip(whole, self.scores.flatten().tolist(), self.ended.tolist(), strict=True)
         found = [_candidate(tokens, score, ended) for tokens, score, ended in rows]
         return [found[i * self.n_beams : (i + 1) * self.n_beams] for i in range(self.n_pictures)]
+
+
+def turning_in_circles(token_ids: Sequence[int]) -> list[int]:
+    """The tokens with which a sequence would go on repeating itself, after it has done so for long.
+
+    A decoder that has lost its way writes the same few tokens until its limit. Numbers may well be
+    long rows of zeros, so that a single token may come a dozen times."""
+    found = set()
+    for length in range(1, LONGEST_LOOP + 1):
+        tail = token_ids[-length * MOST_TURNS.get(length, 4) :]
+        if len(tail) == length * MOST_TURNS.get(length, 4) and all(
+            token == tail[i % length] for i, token in enumerate(tail)
+        ):
+            found.add(tail[0])
+    return sorted(found)
 
 
 def _candidate(written: Sequence[tuple[int, float]], score: float, ended: bool) -> Candidate:

@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from latexocr.decoding import GUIDED_LAYERS, Candidate, decode
+from latexocr.decoding import GUIDED_LAYERS, Candidate, decode, turning_in_circles
 from latexocr.grammar import Grammar
 from latexocr.latex import is_valid
 from latexocr.modeling import RecognizerModel
@@ -121,6 +121,24 @@ def test_even_random_weights_write_nothing_that_cannot_be_parsed(model, n_beams)
     for beams in run(model, n_beams, n=6):
         for found in beams:
             assert is_valid(" ".join(TOKENIZER.convert_ids_to_tokens(found.token_ids)))
+
+
+@pytest.mark.parametrize(
+    ("token_ids", "expected"),
+    [
+        pytest.param([7] * 11, [], id="eleven zeros are a number"),
+        pytest.param([5, *[7] * 12], [7], id="twelve are none"),
+        pytest.param([4, *[7, 8] * 5], [], id="some terms of a series"),
+        pytest.param([4, *[7, 8] * 6], [7], id="too many of them"),
+        pytest.param([4, *[7, 8] * 6, 7], [8], id="in the middle of a term"),
+        pytest.param([1, 2, 3] * 4, [1], id="longer terms"),
+        pytest.param([1, 2, 3] * 3 + [1, 2, 4], [], id="the last one differs"),
+        pytest.param(list(range(9)) * 5, [], id="whole lines may come again"),
+        pytest.param([], [], id="nothing yet"),
+    ],
+)
+def test_who_turns_in_circles_is_stopped(token_ids, expected):
+    assert turning_in_circles(token_ids) == expected
 
 
 @pytest.mark.parametrize(
