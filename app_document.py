@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 import numpy as np
 from PIL import Image
 
-from latexocr.page_boxes import Box, crop, quarter_turn, turned_back
+from latexocr.boxes import Box, crop, quarter_turn, turned_back
 from latexocr.pictures import load_picture
 from latexocr.pipeline import Equation, Page
 from latexocr.reading_order import reading_order

@@ -32,8 +32,8 @@ from app_document import Document, Item, Sheet
 from app_exports import WRITERS
 from app_panel import readings_of, typeset
 from app_uploads import N_ALTERNATIVES, Source, find_pages, follow
+from latexocr.boxes import Box
 from latexocr.errors import ImageError
-from latexocr.page_boxes import Box
 from latexocr.pipeline import LatexOCR, Page
 
 VIEW_HTML = """

@@ -1,18 +1,19 @@
-"""Where the equations of a page are: at the size that their writing needs, whole lines, upright.
+"""Where the equations of a page are: at the size that their writing needs, whole lines.
 
 found = find_equations(detector, page)           # page: an upright RGB picture
-turned = quarter_turn(page, 90)                  # counter-clockwise
-box = turned_back(box, 90, page.size)            # from the turned page to the page
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 from PIL import Image
 
+from latexocr.boxes import Box
 from latexocr.detector import Detection, Detector
+from latexocr.regions import fit_to_ink
 
 SMALL_LINE_PX = 20.0  # lines lower than this, as the detector sees them, deserve a closer look
 GOOD_LINE_PX = 34.0  # and are then seen at about this height
@@ -22,13 +23,11 @@ _SAME_LINE = 0.6  # of the lower one of two boxes that is level with the other
 _SAME_HEIGHT = 2.2  # a fragment of a line is not that much higher than the rest of it
 _MAX_BREAK = 0.5  # between fragments of a line, in heights of the lower one
 
-Box = tuple[float, float, float, float]
-
 
 def find_equations(
     detector: Detector, page: Image.Image, found: Sequence[Detection] | None = None
 ) -> list[Detection]:
-    """Equations of an upright page, the surest first, fragments of a line joined.
+    """Equations of an upright page, the surest first, fragments of a line joined, boxes tight.
 
     Large pictures with small writing are looked at again more closely. Args: found, what the
     detector finds on the page, if it has looked already."""
@@ -39,7 +38,7 @@ def find_equations(
         if closer > 1:
             long_side = min(longest, round(closer * looked_at), MAX_LOOK_PX)
             found = detector.detect(page, long_side=long_side)
-    return join_fragments(found)
+    return [replace(one, box=fit_to_ink(page, one.box)) for one in join_fragments(found)]
 
 
 def _closer_look(found: Sequence[Detection], scale: float) -> float:
@@ -77,46 +76,3 @@ def _is_one_line(left: Box, right: Box) -> bool:
         and max(heights) < _SAME_HEIGHT * min(heights)
         and right[0] - left[2] < _MAX_BREAK * min(heights)
     )
-
-
-# --- Turns -------------------------------------------------------------------------------------
-
-_TURNS = {90: Image.Transpose.ROTATE_90, 180: Image.Transpose.ROTATE_180,
-          270: Image.Transpose.ROTATE_270}  # fmt: skip
-
-
-def quarter_turn(page: Image.Image, degrees: int) -> Image.Image:
-    """The page turned counter-clockwise by 0, 90, 180 or 270 degrees."""
-    return page.transpose(_TURNS[degrees]) if degrees else page
-
-
-def turned_back(box: Box, degrees: int, size: tuple[int, int]) -> Box:
-    """A box of the turned page as a box of the page itself. size: the page's width and height."""
-    x0, y0, x1, y1 = box
-    width, height = size
-    match degrees:
-        case 90:
-            return width - y1, x0, width - y0, x1
-        case 180:
-            return width - x1, height - y1, width - x0, height - y0
-        case 270:
-            return y0, height - x1, y1, height - x0
-    return box
-
-
-def crop(page: Image.Image, box: Box, margin: float = 0.08) -> Image.Image:
-    """A box cut out of the page, with a margin in heights of the box, within the page."""
-    room = margin * (box[3] - box[1]) + 1
-    return page.crop(widened(box, room, room, page.size))
-
-
-def widened(
-    box: Box, beside: float, above: float, size: tuple[int, int]
-) -> tuple[int, int, int, int]:
-    """A box in whole pixels with room on both sides, above and below, within a page of size width
-    and height."""
-    x0, y0, x1, y1 = box
-    return (
-        max(0, int(x0 - beside)), max(0, int(y0 - above)),
-        min(size[0], int(np.ceil(x1 + beside))), min(size[1], int(np.ceil(y1 + above))),
-    )  # fmt: skip

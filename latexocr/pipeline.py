@@ -13,11 +13,12 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
+from latexocr.boxes import Box, quarter_turn, turned_back
 from latexocr.detector import Detection, Detector
 from latexocr.errors import ImageError, PartMissingError
 from latexocr.hub import resolve
 from latexocr.imaging import prepare
-from latexocr.page_boxes import Box, find_equations, quarter_turn, turned_back
+from latexocr.page_boxes import find_equations
 from latexocr.pictures import Source, load_picture
 from latexocr.quantized import load_quickest
 from latexocr.reading_order import reading_order

@@ -2,6 +2,7 @@
 
     ink = own_ink(page, box)               # for imaging.standardize
     picture = prepare_box(page, box, 20)   # the picture that the recogniser reads
+    box = fit_to_ink(page, box)            # tight around it
 
 The box alone does not tell ruling from a fraction's bar, nor the foot of the line above from a
 dot. What is around it does: a line of the paper goes on to both sides, and other writing has most
@@ -14,13 +15,15 @@ import cv2
 import numpy as np
 from PIL import Image
 
+from latexocr.boxes import Box, widened
 from latexocr.errors import ImageError
 from latexocr.imaging import ink_map, standardize
-from latexocr.page_boxes import Box, widened
 
 _SIDES = 2.0  # of the box's height, looked at on the left and on the right
 _SIDES_MIN = 0.15  # and at least so much of its width: lines must be seen to go on
 _ABOVE = 0.6  # of the box's height, looked at above and below
+_REACH = 0.25  # of the box's height, by which a side moves outwards at most
+_INK = 60  # of 255, from which on ink counts for the box
 _FOREIGN, _OWN = 0.3, 0.7  # shares of the ink of a piece that lie in the box; cut in two between
 
 
@@ -38,12 +41,11 @@ def own_ink(page: Image.Image, box: Box, margin: float = 0.08) -> np.ndarray:
     mostly in the box, as far as they reach; those that are half in it are cut.
 
     Arguments as prepare_box. Raises: ImageError if the box lies outside the page."""
-    width, height = box[2] - box[0], box[3] - box[1]
-    room = margin * height + 1
+    room = margin * (box[3] - box[1]) + 1
     inner = widened(box, room, room, page.size)
     if inner[0] >= inner[2] or inner[1] >= inner[3]:
         raise ImageError(f"expected a box within {page.width} x {page.height} pixels, got {box}")
-    outer = widened(box, max(_SIDES * height, _SIDES_MIN * width), _ABOVE * height, page.size)
+    outer = _around(page, box)
     around = page.crop(outer)
     own = ((inner[0] - outer[0]) / around.width, (inner[2] - outer[0]) / around.width)
     ink = ink_map(around, own)
@@ -56,3 +58,33 @@ def own_ink(page: Image.Image, box: Box, margin: float = 0.08) -> np.ndarray:
     share = np.bincount(labels.ravel(), (ink * inside).ravel(), n_pieces) / np.maximum(total, 1)
     is_kept = (share >= _OWN)[labels] | ((share > _FOREIGN)[labels] & inside)
     return np.where(is_kept, ink, 0)
+
+
+def _around(page: Image.Image, box: Box) -> tuple[int, int, int, int]:
+    """The box with what is around it."""
+    width, height = box[2] - box[0], box[3] - box[1]
+    return widened(box, max(_SIDES * height, _SIDES_MIN * width), _ABOVE * height, page.size)
+
+
+def fit_to_ink(page: Image.Image, box: Box) -> Box:
+    """A box whose sides lie at its ink. A side stays where the ink goes on far beyond it, as where
+    lines of writing touch. Arguments as prepare_box."""
+    try:
+        ink = own_ink(page, box)
+    except ImageError:
+        return box
+    rows, columns = np.flatnonzero(ink.max(axis=1) > _INK), np.flatnonzero(ink.max(axis=0) > _INK)
+    if not len(rows):
+        return box
+    left, top, right, _ = _around(page, box)
+    scale = (right - left) / ink.shape[1]
+    found = (
+        left + scale * columns[0], top + scale * rows[0],
+        left + scale * (columns[-1] + 1), top + scale * (rows[-1] + 1),
+    )  # fmt: skip
+    outwards = (box[0] - found[0], box[1] - found[1], found[2] - box[2], found[3] - box[3])
+    reach = _REACH * (box[3] - box[1])
+    return tuple(
+        float(new if out <= reach else old)
+        for old, new, out in zip(box, found, outwards, strict=True)
+    )

@@ -11,9 +11,9 @@ import numpy as np
 from PIL import Image
 
 import app
+from latexocr.boxes import Box
 from latexocr.errors import ImageError
 from latexocr.imaging import ink_map
-from latexocr.page_boxes import Box
 from latexocr.pictures import Source, load_picture
 from latexocr.pipeline import Equation, Page, Progress
 from latexocr.reading_order import reading_order

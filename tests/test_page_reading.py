@@ -9,15 +9,10 @@ import pytest
 from PIL import Image
 
 from latexocr import cli
+from latexocr.boxes import crop, quarter_turn, turned_back
 from latexocr.detector import Detection
 from latexocr.errors import ImageError
-from latexocr.page_boxes import (
-    crop,
-    find_equations,
-    join_fragments,
-    quarter_turn,
-    turned_back,
-)
+from latexocr.page_boxes import find_equations, join_fragments
 from latexocr.pdf import MAX_SIDE_PX, pdf_pages
 from latexocr.pipeline import LatexOCR, page_as_json
 from tests.conftest import draw

@@ -7,7 +7,7 @@ from PIL import Image, ImageDraw
 
 from latexocr.errors import ImageError
 from latexocr.imaging import prepare
-from latexocr.regions import own_ink, prepare_box
+from latexocr.regions import fit_to_ink, own_ink, prepare_box
 from tests.conftest import draw
 
 SYMBOL_PX = 20
@@ -92,3 +92,28 @@ def test_what_touches_the_next_line_is_cut_between_them():
 def test_a_box_without_ink_says_so(box, said):
     with pytest.raises(ImageError, match=said):
         prepare_box(page(), box, SYMBOL_PX)
+
+
+@pytest.mark.parametrize(
+    ("change", "expected"),
+    [
+        pytest.param((0, 0, 0, 0), (0, 0, 0, 0), id="tight already"),
+        pytest.param((-40, -15, 60, 12), (0, 0, 0, 0), id="far too large"),
+        pytest.param((6, 5, -8, -4), (0, 0, 0, 0), id="cuts a little off"),
+    ],
+)
+def test_a_box_is_fitted_to_its_ink(change, expected):
+    given = tuple(side + by for side, by in zip(BOX, change, strict=True))
+    wanted = [side + by for side, by in zip(BOX, expected, strict=True)]
+    assert fit_to_ink(page(), given) == pytest.approx(wanted, abs=3)
+
+
+def test_a_side_stays_where_ink_goes_on_far_beyond_it():
+    sheet = page()
+    middle = (BOX[0] + BOX[2]) // 2
+    ImageDraw.Draw(sheet).line([(middle, BOX[3] - 8), (middle, 390)], fill="black", width=5)
+    assert fit_to_ink(sheet, BOX)[3] == BOX[3]
+
+
+def test_where_nothing_is_written_a_box_stays():
+    assert fit_to_ink(Image.new("RGB", (300, 200), "white"), (20, 30, 90, 60)) == (20, 30, 90, 60)
