@@ -1,7 +1,7 @@
 """Recognisers with fewer bits, as trainer/quantize.py writes them.
 
     recognizer = load_recognizer("folder")     # quantised or not, it reads all the same
-    recognizer = load_quickest("folder")       # in int8, if the same is there and runs here
+    recognizer = load_quickest("folder")       # in int8, if its twin is there and runs here
 
 A quantised folder says in quantization.json how to run it:
 
@@ -54,12 +54,12 @@ def load_recognizer(folder: str | Path, device: str | None = None) -> Recognizer
 
 def load_quickest(folder: str | Path, device: str | None = None) -> Recognizer:
     """The recogniser of a folder; on a CPU its int8 twin in the folder beside it, where there is
-    one and ONNX Runtime to run it.
+    one that was made of these weights, and ONNX Runtime to run it.
 
     Args and errors: as load_recognizer."""
     twin = Path(folder).with_name(QUICK)
     on_cpu = device == "cpu" or (device is None and not torch.cuda.is_available())
-    if on_cpu and twin.is_dir() and find_spec("onnxruntime"):
+    if on_cpu and find_spec("onnxruntime") and _made_of(twin) == weights_digest(Path(folder)):
         return load_recognizer(twin)
     return load_recognizer(folder, device)
 
@@ -78,6 +78,14 @@ def quantization_of(folder: str | Path) -> Method | None:
     if method not in METHODS:
         raise ModelError(f"{path}: expected a method out of {', '.join(METHODS)}, got {method!r}")
     return method
+
+
+def _made_of(folder: Path) -> str | None:
+    """weights_digest of what a folder's weights were quantised from; None if there are none."""
+    path = folder / QUANTIZATION_FILE
+    if not path.is_file():
+        return None
+    return json.loads(path.read_text(encoding="utf-8")).get("of")
 
 
 def write_quantization(folder: Path, method: Method, source: str = "") -> None:

@@ -250,6 +250,8 @@ def test_the_webcam_takes_a_picture_that_is_read(page, counting_url):
     page.context.grant_permissions(["camera"])
     page.locator("#picture").get_by_label("Capture from camera").click()
     page.locator("#picture").get_by_text(re.compile("webcam", re.IGNORECASE)).click()
+    # A person takes a picture of what is seen.
+    page.wait_for_function("document.querySelector('#picture video')?.videoWidth > 0")
     page.locator("#picture").get_by_label("capture photo").click()
     expect(desk.page.locator(".page-view .sheet img")).to_be_visible()
 

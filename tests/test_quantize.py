@@ -1,6 +1,6 @@
 """Fewer bits: what is written, that it is read again, and that it still does the same."""
 
-import json
+import shutil
 import sys
 from pathlib import Path
 
@@ -17,7 +17,6 @@ from latexocr.quantized import (
     OnnxModel,
     load_quickest,
     load_recognizer,
-    weights_digest,
     write_quantization,
 )
 from latexocr.recognizer import Recognizer
@@ -205,10 +204,13 @@ def test_weights_without_a_twin_are_loaded_as_they_are(source):
     assert not isinstance(load_quickest(source / "recognizer", "cpu").model, OnnxModel)
 
 
-def test_the_embedded_twin_was_made_of_the_embedded_weights():
-    folder = resolve(None, "recognizer")
-    record = json.loads((folder.with_name(QUICK) / "quantization.json").read_text("utf-8"))
-    assert record == {"method": "onnx-int8", "of": weights_digest(folder)}
+def test_a_twin_of_other_weights_is_not_taken(source, quantized, tmp_path):
+    """Who copies new weights over the old ones gets what was copied."""
+    stale = tmp_path / "stale"
+    shutil.copytree(quantized["onnx-int8"], stale)
+    write_quantization(stale, "onnx-int8", "0123456789ab")
+    folder = beside_each_other(tmp_path, source / "recognizer", stale)
+    assert not isinstance(load_quickest(folder, "cpu").model, OnnxModel)
 
 
 def test_without_the_runtime_the_way_to_it_is_told(quantized, monkeypatch):

@@ -1,7 +1,7 @@
 """Fewer bits: a recogniser that takes less room and less time on a CPU, and what that costs.
 
 Quantise:  python -m trainer.quantize --out small --method onnx-int8
-Embedded:  the same, then move small/recognizer to latexocr/weights/recognizer_int8
+As twin:   the same, then move small/recognizer to recognizer_int8 beside recognizer
            python -m trainer.quantize --model runs/NAME/final --out small --method bf16
 Read:      LatexOCR("small"), or latexocr.quantized.load_recognizer("small/recognizer")
 Compare:   python -m trainer.quantize --table --data crohme_test2014.tar.gz \\
