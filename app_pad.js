@@ -26,7 +26,7 @@ let scale = 1;  // pixels on the screen per pixel of the paper
 
 function drawStroke(context, {isEraser, points}, from = 0) {
     context.globalCompositeOperation = isEraser ? "destination-out" : "source-over";
-    context.strokeStyle = context.fillStyle = "#000";
+    context.strokeStyle = "#000";
     context.lineWidth = isEraser ? ERASER_PX : PEN_PX;
     context.lineCap = context.lineJoin = "round";
     context.beginPath();

@@ -31,7 +31,7 @@ from latexocr.pictures import load_picture
 from latexocr.recognizer import Recognizer
 from trainer.data.examples import Example, load_examples
 from trainer.measure_recognizer import measure_recognizer
-from trainer.metrics import score_readings
+from trainer.metrics import token_edits
 
 ROOT = Path(__file__).parents[1]
 CONFIG = ROOT / "trainer" / "configs" / "corrections.yaml"
@@ -48,7 +48,7 @@ def read_wrong(recognizer: Recognizer, examples: Sequence[Example], n: int) -> l
         some = examples[first : first + AT_ONCE]
         _, readings = measure_recognizer(recognizer, some, n_timed=0)
         for example, reading in zip(some, readings, strict=True):
-            if score_readings([example.latex], [reading.canonical]).exprate == 0:
+            if token_edits(example.latex, reading.canonical)[0]:
                 found.append(example)
         if len(found) >= n:
             return found[:n]

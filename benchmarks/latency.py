@@ -12,8 +12,6 @@ from __future__ import annotations
 import argparse
 import json
 import os
-import subprocess
-import sys
 import tempfile
 import time
 from collections import defaultdict
@@ -25,9 +23,9 @@ from typing import Any
 import numpy as np
 import torch
 
+from benchmarks.alone import run_alone
 from benchmarks.pictures import TOKEN_GROUPS, TimedPicture, own_pictures, set_pictures
 from benchmarks.stored import RESULTS, peak_memory_mb, store
-from latexocr.errors import ModelError
 from latexocr.hub import resolve
 from latexocr.quantized import load_quickest
 from latexocr.recognizer import Recognizer
@@ -45,21 +43,11 @@ def cold_starts(picture: TimedPicture, model: str | None, n: int, n_threads: int
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "formula.png"
         path.write_bytes(picture.encoded)
-        line = [
-            sys.executable,
-            "-m",
-            "benchmarks.cold_start",
-            str(path),
-            *([model] if model else []),
-        ]
-        environment = os.environ | {"OMP_NUM_THREADS": str(n_threads)}
+        arguments = [str(path), *([model] if model else [])]
         for _ in range(n):
             start = time.perf_counter()
-            done = subprocess.run(line, capture_output=True, text=True, env=environment)
-            wall = time.perf_counter() - start
-            if done.returncode:
-                raise ModelError(f"expected a reading, got: {done.stderr.strip()[-500:]}")
-            runs.append(json.loads(done.stdout.splitlines()[-1]) | {"wall_s": wall})
+            figures = run_alone("cold_start", *arguments, n_threads=n_threads)
+            runs.append(figures | {"wall_s": time.perf_counter() - start})
     return {key: round(median(run[key] for run in runs), 3) for key in runs[0]}
 
 

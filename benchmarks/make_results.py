@@ -14,7 +14,6 @@ and other projects' programs come from what benchmarks/ stored there.
 from __future__ import annotations
 
 import argparse
-import hashlib
 import json
 import logging
 import os
@@ -32,6 +31,7 @@ from benchmarks.results_page import write_page
 from benchmarks.stored import RESULTS, store
 from latexocr.errors import DataError
 from latexocr.hub import EMBEDDED, resolve
+from latexocr.quantized import weights_digest
 from trainer import measure
 from trainer.confidence import reliability
 
@@ -129,7 +129,7 @@ def measure_set(one: ReportSet, places: dict[str, str], results: Path, threads: 
         rows = readings.read_text("utf-8").splitlines() if readings.exists() else []
     content = {
         "key": one.key,
-        "weights": weights_digest("recognizer" if one.what == "recognizer" else one.what),
+        "weights": digest_of("recognizer" if one.what == "recognizer" else one.what),
         "seconds": round(time.perf_counter() - start, 1),
         "figures": figures,
         "reliability": reliability_rows([json.loads(row) for row in rows]),
@@ -145,14 +145,10 @@ def reliability_rows(rows: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
     return [vars(one) for one in bins]
 
 
-def weights_digest(part: str) -> str:
-    """First digits of the SHA-256 of the embedded weights that a measurement rests on."""
+def digest_of(part: str) -> str:
+    """Name of the embedded weights that a measurement rests on."""
     parts = ("detector", "recognizer") if part == "pages" else (part,)
-    digest = hashlib.sha256()
-    for folder in (resolve(None, name) for name in parts):
-        for path in sorted([*folder.glob("*.safetensors"), *folder.glob("*.onnx")]):
-            digest.update(path.read_bytes())
-    return digest.hexdigest()[:12]
+    return weights_digest(*(resolve(None, name) for name in parts))
 
 
 def formula_lists(data_dir: Path, folder: Path) -> Path:
@@ -216,7 +212,7 @@ def main(argv: list[str] | None = None) -> None:
         if options.article:
             chosen.append(article_set(options.article))
         measure_all(options.data_dir or EMBEDDED, chosen, options.results, options.threads)
-    digests = {part: weights_digest(part) for part in ("recognizer", "detector", "pages")}
+    digests = {part: digest_of(part) for part in ("recognizer", "detector", "pages")}
     write_page(options.out, options.results, SETS, digests)
     print("written to", options.out)
 

@@ -14,8 +14,6 @@ from __future__ import annotations
 import argparse
 import json
 import os
-import subprocess
-import sys
 import tempfile
 import time
 from collections.abc import Iterator
@@ -28,6 +26,7 @@ import cv2
 import numpy as np
 import torch
 
+from benchmarks.alone import run_alone
 from benchmarks.stored import RESULTS, peak_memory_mb, store
 from latexocr.errors import ModelError
 from latexocr.pipeline import LatexOCR
@@ -76,26 +75,14 @@ def read_often(path: Path, repeats: int) -> dict[str, Any]:
     return {"found": n_found, "seconds": seconds, "peak_memory_mb": peak_memory_mb()}
 
 
-def in_own_process(path: Path, repeats: int, n_threads: int) -> dict[str, Any]:
-    """read_often in a process that has done nothing else.
-
-    Raises: ModelError if it fails, with what it said last."""
-    line = [sys.executable, "-m", "benchmarks.page_latency", str(path), "--read"]
-    line += ["--repeats", str(repeats), "--threads", str(n_threads)]
-    environment = os.environ | {"OMP_NUM_THREADS": str(n_threads)}
-    done = subprocess.run(line, capture_output=True, text=True, env=environment)
-    if done.returncode:
-        raise ModelError(f"expected a page to be read, got: {done.stderr.strip()[-500:]}")
-    return json.loads(done.stdout.splitlines()[-1])
-
-
 def measure(ink: Path, n_pages: int, repeats: int, n_threads: int) -> dict[str, Any]:
     rows = []
     with tempfile.TemporaryDirectory() as folder:
         for number, image in enumerate(photographs(ink, n_pages)):
             path = Path(folder) / f"page_{number}.jpg"
             cv2.imwrite(str(path), cv2.cvtColor(image, cv2.COLOR_RGB2BGR))
-            result = in_own_process(path, repeats, n_threads)
+            options = ["--read", "--repeats", str(repeats), "--threads", str(n_threads)]
+            result = run_alone("page_latency", str(path), *options, n_threads=n_threads)
             rows.append(
                 {
                     "page": number,

@@ -19,8 +19,8 @@ from latexocr.places import NOWHERE, PlaceTracker, looked_at
 
 GUIDED_LAYERS = 2  # of the decoder, counted from its end, whose attention tells the place
 HOPELESS = 10.0  # candidates whose log-probability is so far below the best one's are given up
-LONGEST_LOOP = 8  # tokens that come again and again
-MOST_TURNS = {1: 12, 2: 6}  # of a loop of so many tokens; of longer ones 4
+MOST_TURNS = (12, 6, 4, 4, 4, 4, 4, 4)  # of a loop of 1, 2 and so on tokens
+LOOKED_BACK = max(length * turns for length, turns in enumerate(MOST_TURNS, 1))
 
 
 @dataclass(frozen=True)
@@ -123,7 +123,9 @@ class _Search:
         logits[:, self.forbidden] = -torch.inf
         gains = self.grammar.constrained(self.states, torch.log_softmax(logits, dim=1))
         for row, written in enumerate(self.written):
-            gains[row, turning_in_circles([token for token, _ in written])] = -torch.inf
+            if not self.states[row].n_open:  # a group that must follow cannot be forbidden
+                tail = [token for token, _ in written[-LOOKED_BACK:]]
+                gains[row, turning_in_circles(tail)] = -torch.inf
         gains[self.ended] = -torch.inf
         gains[self.ended, self.pad] = 0.0  # what has ended stays as it is
         n_tokens = gains.shape[1]
@@ -178,11 +180,9 @@ def turning_in_circles(token_ids: Sequence[int]) -> list[int]:
     A decoder that has lost its way writes the same few tokens until its limit. Numbers may well be
     long rows of zeros, so that a single token may come a dozen times."""
     found = set()
-    for length in range(1, LONGEST_LOOP + 1):
-        tail = token_ids[-length * MOST_TURNS.get(length, 4) :]
-        if len(tail) == length * MOST_TURNS.get(length, 4) and all(
-            token == tail[i % length] for i, token in enumerate(tail)
-        ):
+    for length, turns in enumerate(MOST_TURNS, 1):
+        tail = list(token_ids[-length * turns :])
+        if len(tail) == length * turns and tail == turns * tail[:length]:
             found.add(tail[0])
     return sorted(found)
 

@@ -168,18 +168,18 @@ class LatexOCR:
                 turned = [replace(d, box=turned_back(d.box, flip, page.size)) for d in found]
                 certainty = self._certainty(quarter_turn(page, flip), turned)
                 if certainty >= CERTAIN:
-                    return self._look_closer(picture, found, sideways, flip)
+                    return self._look_closer(picture, found, sideways + flip)
                 tried.append((certainty * sum(one.score for one in found), found, sideways + flip))
         _, found, turn = max(tried, key=lambda item: item[0])
-        return self._look_closer(picture, found, turn % 180, turn // 180 * 180)
+        return self._look_closer(picture, found, turn)
 
     def _look_closer(
-        self, picture: Image.Image, found: list[Detection], sideways: int, flip: int
+        self, picture: Image.Image, found: list[Detection], turn: int
     ) -> tuple[list[Detection], int]:
-        """All equations of the picture turned by sideways + flip degrees, and these degrees. Args:
-        found, on the picture turned by sideways alone."""
-        page = quarter_turn(picture, sideways + flip)
-        return find_equations(self.detector, page, None if flip else found), sideways + flip
+        """All equations of the picture turned by these degrees, and the degrees. Args: found, on
+        the picture turned by these, or by half a turn less from 180 on."""
+        seen = found if turn < 180 else None
+        return find_equations(self.detector, quarter_turn(picture, turn), seen), turn
 
     def _certainty(self, page: Image.Image, found: Sequence[Detection]) -> float:
         """Geometric mean of the probabilities of the tokens of a few equations; 0 without any.

@@ -59,7 +59,8 @@ def load_quickest(folder: str | Path, device: str | None = None) -> Recognizer:
     Args and errors: as load_recognizer."""
     twin = Path(folder).with_name(QUICK)
     on_cpu = device == "cpu" or (device is None and not torch.cuda.is_available())
-    if on_cpu and find_spec("onnxruntime") and _made_of(twin) == weights_digest(Path(folder)):
+    record = _record_of(twin) if on_cpu and find_spec("onnxruntime") else None
+    if record and record.get("of") == weights_digest(Path(folder)):
         return load_recognizer(twin)
     return load_recognizer(folder, device)
 
@@ -68,24 +69,25 @@ def quantization_of(folder: str | Path) -> Method | None:
     """How a folder's weights are quantised; None if they are not.
 
     Raises: ModelError if this is no way that we know."""
+    record = _record_of(folder)
+    return None if record is None else record["method"]
+
+
+def _record_of(folder: str | Path) -> dict[str, Any] | None:
+    """What write_quantization wrote, with a method that we know; None if there is nothing.
+
+    Raises: ModelError if it is something else."""
     path = Path(folder) / QUANTIZATION_FILE
     if not path.is_file():
         return None
     try:
-        method = json.loads(path.read_text(encoding="utf-8"))["method"]
+        record = json.loads(path.read_text(encoding="utf-8"))
+        method = record["method"]
     except (ValueError, KeyError, TypeError) as error:
         raise ModelError(f'{path}: expected {{"method": ...}}, got {error!r}') from error
     if method not in METHODS:
         raise ModelError(f"{path}: expected a method out of {', '.join(METHODS)}, got {method!r}")
-    return method
-
-
-def _made_of(folder: Path) -> str | None:
-    """weights_digest of what a folder's weights were quantised from; None if there are none."""
-    path = folder / QUANTIZATION_FILE
-    if not path.is_file():
-        return None
-    return json.loads(path.read_text(encoding="utf-8")).get("of")
+    return record
 
 
 def write_quantization(folder: Path, method: Method, source: str = "") -> None:
@@ -94,11 +96,13 @@ def write_quantization(folder: Path, method: Method, source: str = "") -> None:
     (folder / QUANTIZATION_FILE).write_text(json.dumps(record) + "\n", "utf-8")
 
 
-def weights_digest(folder: Path) -> str:
-    """A short name for the weights of a folder that is another one for other weights."""
+def weights_digest(*folders: Path) -> str:
+    """A short name for the weights of folders that is another one for other weights: the first
+    digits of their SHA-256."""
     digest = hashlib.sha256()
-    for path in sorted(folder.glob("*.safetensors")):
-        digest.update(path.read_bytes())
+    for folder in folders:
+        for path in sorted([*folder.glob("*.safetensors"), *folder.glob("*.onnx")]):
+            digest.update(path.read_bytes())
     return digest.hexdigest()[:12]
 
 

@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from latexocr.decoding import GUIDED_LAYERS, Candidate, decode, turning_in_circles
+from latexocr.decoding import GUIDED_LAYERS, Candidate, _Search, decode, turning_in_circles
 from latexocr.grammar import Grammar
 from latexocr.latex import is_valid
 from latexocr.modeling import RecognizerModel
@@ -139,6 +139,18 @@ def test_even_random_weights_write_nothing_that_cannot_be_parsed(model, n_beams)
 )
 def test_who_turns_in_circles_is_stopped(token_ids, expected):
     assert turning_in_circles(token_ids) == expected
+
+
+def test_a_loop_is_never_stopped_where_a_group_must_follow(model):
+    r"""{ \frac { \frac { ...: after the bar there is nothing but a brace to write."""
+    search = _Search(model, GRAMMAR, 1, 1, FORBIDDEN)
+    for step in range(20):
+        logits = torch.full((1, len(VOCABULARY)), -9.0)
+        logits[0, VOCABULARY[r"\frac"]], logits[0, VOCABULARY["{"]] = 1.0 if step else -9.0, 0.5
+        search.advance(logits, torch.zeros(1, 2))
+    ((found,),) = search.results()
+    assert found.log_probability > -torch.inf
+    assert is_valid(" ".join(TOKENIZER.convert_ids_to_tokens(found.token_ids)))
 
 
 @pytest.mark.parametrize(

@@ -1,8 +1,8 @@
 """Fewer bits: a recogniser that takes less room and less time on a CPU, and what that costs.
 
 Quantise:  python -m trainer.quantize --out small --method onnx-int8
-As twin:   the same, then move small/recognizer to recognizer_int8 beside recognizer
            python -m trainer.quantize --model runs/NAME/final --out small --method bf16
+As twin:   the first, then move small/recognizer to recognizer_int8 beside recognizer
 Read:      LatexOCR("small"), or latexocr.quantized.load_recognizer("small/recognizer")
 Compare:   python -m trainer.quantize --table --data crohme_test2014.tar.gz \\
                --labels crohme_labels_2014.tsv --limit 200
