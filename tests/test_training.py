@@ -4,6 +4,7 @@ import os
 from pathlib import Path
 
 import pytest
+import torch
 import yaml
 
 from latexocr.recognizer import Recognizer
@@ -79,6 +80,21 @@ def test_training_starts_from_given_weights(settings, whole, tmp_path):
     finish(launch(SCRIPT, settings, tmp_path, "--init", str(final), "--loop.max_steps", "2"))
     first = records(tmp_path, "train")[0]["loss"]
     assert first < records(whole, "train")[0]["loss"] - 0.1
+
+
+def test_the_final_weights_keep_the_share_of_the_first_ones_that_is_asked_for(
+    settings, whole, tmp_path
+):
+    final = whole / "run" / "final"
+    start = ["--init", str(final), "--loop.max_steps", "3", "--loop.ema_decay", "0"]
+    finish(launch(SCRIPT, settings, tmp_path / "new", *start))
+    finish(launch(SCRIPT, settings, tmp_path / "mixed", *start, "--init_share", "0.75"))
+    old, new, mixed = (
+        Recognizer.from_pretrained(folder, device="cpu").model.encoder.fine.weight
+        for folder in (final, tmp_path / "new/run/final", tmp_path / "mixed/run/final")
+    )
+    assert not torch.allclose(new, old, atol=1e-3)
+    assert torch.allclose(mixed, 0.75 * old + 0.25 * new, atol=1e-3)
 
 
 def test_an_unknown_setting_is_named(settings, tmp_path):

@@ -14,6 +14,7 @@ import json
 import logging
 import math
 from collections.abc import Callable
+from copy import deepcopy
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -49,6 +50,7 @@ from trainer.loop import Loop, LoopConfig, make_accelerator, memory_advice
 from trainer.metrics import score_readings
 from trainer.objective import TrainingModel
 from trainer.push import check_access, push_final
+from trainer.soup import mean_weights
 from trainer.trainee import Alterations, Encoded, RecognizerTrainee, Trainee, encode, with_pictures
 
 logger = logging.getLogger(__name__)
@@ -69,6 +71,8 @@ class FinetuneConfig:
     select_part: str | None = None  # of it, as part is of data
     select_limit: int = 200  # examples of it
     init: str | None = None  # folder or Hub repository of weights to start from
+    # Share of the starting weights in the final ones: what was known before is forgotten less.
+    init_share: float = 0.0
     # TrOCR or BLIP captioner to train in place of our own model: folder or Hub repository. Its
     # learning rates are a hundred times lower than ours, see trainer/configs/seed_*.yaml.
     model_from: str | None = None
@@ -105,6 +109,11 @@ class FinetuneConfig:
             raise ValueError(
                 "expected either init, our own weights, or model_from, "
                 f"got {self.init} and {self.model_from}"
+            )
+        if not 0 <= self.init_share < 1 or (self.init_share and not self.init):
+            raise ValueError(
+                "expected init_share from 0 to below 1, and init where it is not 0, "
+                f"got {self.init_share} and init {self.init}"
             )
         if self.batch_size < 1 or self.epochs < 0:
             raise ValueError(
@@ -304,6 +313,8 @@ def train(
         check_access(config.push_to_hub)
     n_processes = accelerator.num_processes
     trainee = start(config)
+    # A second copy of a large model is made only where it is needed.
+    start_weights = deepcopy(trainee.objective.state_dict()) if config.init_share else {}
     data = load(config, trainee)
     lengths = [len(ids) for ids in data.token_ids]
     plan = BatchPlan(data.kinds, lengths, data.shapes, trainee.batches, config.seed)
@@ -332,7 +343,12 @@ def train(
             evaluate,
         )
     if accelerator.is_main_process:
-        loop.average.copy_to(accelerator.unwrap_model(loop.model))
+        trained = accelerator.unwrap_model(loop.model)
+        loop.average.copy_to(trained)
+        if config.init_share:
+            trained.load_state_dict(
+                mean_weights(trained.state_dict(), start_weights, config.init_share)
+            )
         trainee.save(run_dir / "final")
         if config.push_to_hub:
             push_final(run_dir, config.push_to_hub)
