@@ -42,10 +42,8 @@ def test_a_share_outside_of_0_to_1_is_refused(share):
 def test_the_mean_of_two_folders_can_be_read_with(tmp_path):
     for seed, name in enumerate(("first", "second")):
         tiny_recognizer(seed).save_pretrained(tmp_path / name)
-    soup.main(
-        [*map(str, (tmp_path / "first", tmp_path / "second")), "--share", "0.25"]
-        + ["--out", str(tmp_path / "mean")]
-    )
+    folders = [str(tmp_path / name) for name in ("first", "second")]
+    soup.main([*folders, "--share", "0.25", "--out", str(tmp_path / "mean")])
     first, second, mean = (
         Recognizer.from_pretrained(tmp_path / name, "cpu").model.decoder.output_projection.weight
         for name in ("first", "second", "mean")
