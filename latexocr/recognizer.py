@@ -25,6 +25,7 @@ from latexocr.pictures import Source
 
 PIXEL_BUDGET = 400_000  # padded pixels per batch: more saves nothing on a CPU and costs memory
 MAX_NEW_TOKENS = 200
+LEAST_PROBABILITY = 1e-6  # of a token: what is less likely says nothing more
 
 
 @dataclass(frozen=True)
@@ -148,8 +149,10 @@ class Recognizer:
         """The likeliest candidate that is valid LaTeX, the others as alternatives."""
         ordered = sorted(candidates, key=lambda c: not is_valid(c.canonical))
         unique: dict[str, float] = {}
+        ceiling = 1.0  # none is surer than those that the search prefers to it
         for candidate in ordered:
-            unique.setdefault(self._pretty(candidate), self.confidence(candidate))
+            ceiling = min(ceiling, self.confidence(candidate))
+            unique.setdefault(self._pretty(candidate), ceiling)
         (latex, confidence), *others = unique.items()
         best = ordered[0]
         # Not strict: what decodes in another way may know no probabilities.
@@ -165,12 +168,29 @@ class Recognizer:
     def confidence(self, candidate: Decoded) -> float:
         """Estimate from 0 to 1 that a reading is right in every token.
 
-        A logistic curve over the log-probability, fitted on the selection set, since the
-        product of probabilities itself says too little. Source: Platt 1999."""
-        slope = getattr(self.model.config, "confidence_slope", 1.0)
-        offset = getattr(self.model.config, "confidence_offset", 0.0)
-        value = slope * candidate.log_probability + offset
+        A logistic curve over confidence_features, fitted on the selection set (trainer.calibrate),
+        since the product of probabilities, which is what weights without that curve have, says
+        too little. Source: Platt 1999."""
+        config = self.model.config
+        if not hasattr(config, "confidence_weights"):
+            return math.exp(candidate.log_probability)
+        features = confidence_features(candidate)
+        value = float(np.dot(config.confidence_weights, features)) + config.confidence_offset
         return float(1 / (1 + np.exp(-np.clip(value, -30, 30))))
+
+
+def confidence_features(candidate: Decoded) -> np.ndarray:
+    """What tells right readings from wrong ones, (3,): how unlikely all tokens are and how unlikely
+    the unlikeliest is, both as the root of the negative log-probability, and the log of how many
+    there are. Of a long formula that is as likely as a short one, each token is surer."""
+    least = min(candidate.token_probabilities, default=math.exp(candidate.log_probability))
+    return np.array(
+        [
+            math.sqrt(max(0.0, -candidate.log_probability)),
+            math.sqrt(-math.log(min(1.0, max(least, LEAST_PROBABILITY)))),
+            math.log1p(candidate.n_tokens),
+        ]
+    )
 
 
 def stack_pictures(pictures: Sequence[np.ndarray]) -> tuple[Tensor, Tensor]:

@@ -1,10 +1,10 @@
-"""Fit a recogniser's confidence: how often is a reading right, given the log-probability of its
-tokens?
+"""Fit a recogniser's confidence: how often is a reading right, given the probabilities and the
+number of its tokens?
 
     python -m trainer.calibrate --model runs/crohme_small/final --data crohme_test2013.tar.gz
 
-Use the set that weights are selected on, never one that figures are reported on. The two numbers
-are written into the model's config.json.
+Use the set that weights are selected on, never one that figures are reported on. The numbers are
+written into the model's config.json.
 """
 
 import argparse
@@ -18,40 +18,42 @@ import numpy as np
 import torch
 
 from latexocr.hub import resolve
-from latexocr.recognizer import Recognizer
+from latexocr.recognizer import Recognizer, confidence_features
 from trainer.data.examples import load_examples
 from trainer.metrics import token_edits
 
 
 def fit_logistic(
-    scores: Sequence[float], right: Sequence[bool], ridge: float = 1e-3
-) -> tuple[float, float]:
-    """Slope and offset of the logistic curve from a score to the chance of being right.
+    features: np.ndarray, right: Sequence[bool], ridge: float = 1e-3
+) -> tuple[np.ndarray, float]:
+    """Weights and offset of the logistic curve from features (N, K) to the chance of being right.
 
     Newton's method on the log-likelihood with targets smoothed as in Platt 1999, "Probabilistic
-    outputs
-    for support vector machines", eq. 5, so that a clean split does not lead to infinite slopes.
-    Raises: ValueError if there are fewer than ten scores."""
-    if len(scores) < 10:
-        raise ValueError(f"expected at least 10 readings to fit a curve to, got {len(scores)}")
+    outputs for support vector machines", eq. 5, so that a clean split does not lead to infinite
+    slopes.
+    Raises: ValueError if there are fewer than ten readings."""
+    if len(features) < 10:
+        raise ValueError(f"expected at least 10 readings to fit a curve to, got {len(features)}")
     hits = np.asarray(right, dtype=float)
     n_right, n_wrong = hits.sum(), (1 - hits).sum()
     targets = np.where(hits > 0, (n_right + 1) / (n_right + 2), 1 / (n_wrong + 2))
-    x = np.stack([np.asarray(scores, dtype=float), np.ones(len(hits))], axis=1)  # (N, 2)
-    weights = np.zeros(2)
+    x = np.column_stack([np.asarray(features, dtype=float), np.ones(len(hits))])  # (N, K + 1)
+    weights = np.zeros(x.shape[1])
     for _ in range(50):
         chance = 1 / (1 + np.exp(-np.clip(x @ weights, -30, 30)))
         gradient = x.T @ (targets - chance) - ridge * weights
-        curvature = (x * (chance * (1 - chance))[:, None]).T @ x + ridge * np.eye(2)
+        curvature = (x * (chance * (1 - chance))[:, None]).T @ x + ridge * np.eye(len(weights))
         step = np.linalg.solve(curvature, gradient)
         weights += step
         if np.abs(step).max() < 1e-9:
             break
-    return float(weights[0]), float(weights[1])
+    return weights[:-1], float(weights[-1])
 
 
-def calibrate(recognizer: Recognizer, data: str, labels: str | None = None) -> tuple[float, float]:
-    """Slope and offset for greedy readings of a data set."""
+def calibrate(
+    recognizer: Recognizer, data: str, labels: str | None = None
+) -> tuple[np.ndarray, float]:
+    """Weights of recognizer.confidence_features and offset for greedy readings of a data set."""
     examples = load_examples(data, labels)
     pictures = [example.sample(recognizer.symbol_px, None, None).pixels for example in examples]
     found = [candidates[0] for candidates in recognizer.decode(pictures)]
@@ -59,7 +61,7 @@ def calibrate(recognizer: Recognizer, data: str, labels: str | None = None) -> t
         token_edits(example.latex, reading.canonical)[0] == 0
         for example, reading in zip(examples, found, strict=True)
     ]
-    return fit_logistic([reading.log_probability for reading in found], right)
+    return fit_logistic(np.stack([confidence_features(reading) for reading in found]), right)
 
 
 def main() -> None:
@@ -71,12 +73,15 @@ def main() -> None:
     arguments = parser.parse_args()
     torch.set_num_threads(os.cpu_count() or 1)
     folder = arguments.model or resolve(None, "recognizer")
-    slope, offset = calibrate(Recognizer.from_pretrained(folder), arguments.data, arguments.labels)
+    weights, offset = calibrate(
+        Recognizer.from_pretrained(folder), arguments.data, arguments.labels
+    )
     path = folder / "config.json"
     config = json.loads(path.read_text(encoding="utf-8"))
-    config |= {"confidence_slope": round(slope, 4), "confidence_offset": round(offset, 4)}
+    rounded = [round(float(weight), 4) for weight in weights]
+    config |= {"confidence_weights": rounded, "confidence_offset": round(offset, 4)}
     path.write_text(json.dumps(config, indent=2, sort_keys=True) + "\n", encoding="utf-8")
-    print(f"{path}: slope {slope:.4f}, offset {offset:.4f}")
+    print(f"{path}: weights {rounded}, offset {offset:.4f}")
 
 
 if __name__ == "__main__":
