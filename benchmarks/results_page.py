@@ -22,7 +22,7 @@ FIGURES = "figures"  # folder of plots, beside the page
 RELIABILITY_SETS = ("crohme_2016", "photo_lines")
 OTHERS = (  # stored by benchmarks/
     *("latency", "page_latency", "peers", "train", "load", "draw_latency", "exports"),
-    "corrections",
+    *("rendering", "corrections"),
 )
 
 # Columns: title, figure, and the figure's interval.

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from benchmarks import make_results, peer_worker, peers, results_page, stored
+from benchmarks import make_results, peer_worker, peers, rendering, results_page, stored
 from benchmarks.corrections import read_wrong
 from benchmarks.pictures import FORMULAS, TOKEN_GROUPS, own_pictures, set_pictures
 from latexocr.errors import DataError
@@ -51,6 +51,16 @@ def test_the_first_formulas_that_are_read_wrong_are_corrected(tmp_path):
     assert [e.name for e in read_wrong(reader, examples, 4)] == [e.name for e in examples[:4]]
     with pytest.raises(DataError, match="expected 7 formulas that are read wrong, got 6"):
         read_wrong(reader, examples, 7)
+
+
+def test_what_cannot_be_typeset_is_counted_and_told(tmp_path, capsys):
+    formulas = tmp_path / "some_validate.txt"
+    formulas.write_text("\\frac{a}{b}\n\nx^2\n\\frac{a\n")
+    rendering.main([str(formulas), "--out", str(tmp_path)])
+    one, everything = json.loads((tmp_path / "rendering.json").read_text())["lists"]
+    assert (one["n"], one["drawn_percent"], one["looks_like_itself_percent"]) == (3, 66.67, 100.0)
+    assert everything == one | {"formulas_of": "all of these", "ms_each": everything["ms_each"]}
+    assert "   1 expected a formula that can be drawn" in capsys.readouterr().out
 
 
 # --- Peers ---------------------------------------------------------------------------------------
