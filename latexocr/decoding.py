@@ -14,6 +14,7 @@ from torch import Tensor
 from transformers.cache_utils import DynamicCache, EncoderDecoderCache
 
 from latexocr.grammar import Grammar
+from latexocr.language import LanguageModel
 from latexocr.modeling import STRIDE, InkEncoderOutput, RecognizerModel
 from latexocr.places import NOWHERE, PlaceTracker, looked_at
 
@@ -24,9 +25,21 @@ LOOKED_BACK = max(length * turns for length, turns in enumerate(MOST_TURNS, 1))
 
 
 @dataclass(frozen=True)
+class Prior:
+    """What is likely before the picture is looked at, and how much that counts.
+
+    To the recogniser's log-probability of a token is added weight times the language model's.
+    Source: shallow fusion as in Gulcehre et al. 2015, arXiv:1503.03535, section 4.1."""
+
+    model: LanguageModel
+    weight: float
+
+
+@dataclass(frozen=True)
 class Candidate:
-    """A sequence without start and end token, the sum of its tokens' log-probabilities, and whether
-    it came to its end before the limit; if so, that counts as a token too.
+    """A sequence without start and end token, the sum of its tokens' log-probabilities by the
+    recogniser alone, and whether it came to its end before the limit; if so, that counts as a token
+    too.
 
     token_log_probabilities has one for each of token_ids, none for the end. If a candidate was
     broken off, tokens that close what was open follow; their probability is 0."""
@@ -46,15 +59,17 @@ def decode(
     n_beams: int = 1,
     max_new_tokens: int = 200,
     forbidden: Collection[int] = (),
+    prior: Prior | None = None,
 ) -> list[list[Candidate]]:
     """The n_beams likeliest sequences for each picture, the likeliest first; all of them can be
     parsed.
 
     Args: pixel_values and picture_sizes as InkEncoder.forward; grammar, of the vocabulary;
-        forbidden, ids that are never written. One beam is greedy decoding."""
+        forbidden, ids that are never written; prior, what else makes a sequence likely. One beam is
+        greedy decoding."""
     encoded = model.encoder(pixel_values, picture_sizes)
     columns = pixel_values.shape[3] // STRIDE
-    search = _Search(model, grammar, len(pixel_values), n_beams, forbidden)
+    search = _Search(model, grammar, len(pixel_values), n_beams, forbidden, prior)
     encoded = _repeated(encoded, n_beams)
     cache = EncoderDecoderCache(DynamicCache(), DynamicCache())
     for _ in range(min(max_new_tokens, model.config.decoder.max_position_embeddings - 1)):
@@ -97,6 +112,7 @@ class _Search:
         n_pictures: int,
         n_beams: int,
         forbidden: Collection[int],
+        prior: Prior | None = None,
     ) -> None:
         config = model.config
         self.end, self.pad = config.eos_token_id, config.pad_token_id
@@ -108,6 +124,8 @@ class _Search:
         self.places = torch.tensor([NOWHERE] * n_rows, device=device)
         self.scores = torch.full((n_pictures, n_beams), -torch.inf, device=device)
         self.scores[:, 0] = 0.0  # at the start all beams are the same one
+        self.prior, self.prior_state = prior, None
+        self.own = torch.zeros(n_rows, device=device)  # scores without the prior
         self.ended = torch.zeros(n_rows, dtype=torch.bool, device=device)
         # Of each row its tokens, and how likely each was after those before it.
         self.written: list[list[tuple[int, float]]] = [[] for _ in range(n_rows)]
@@ -126,18 +144,28 @@ class _Search:
             if not self.states[row].n_open:  # a group that must follow cannot be forbidden
                 tail = [token for token, _ in written[-LOOKED_BACK:]]
                 gains[row, turning_in_circles(tail)] = -torch.inf
-        gains[self.ended] = -torch.inf
-        gains[self.ended, self.pad] = 0.0  # what has ended stays as it is
+        preferred = gains + self._prior_gains() if self.prior else gains
+        for which in (gains, preferred):
+            which[self.ended] = -torch.inf
+            which[self.ended, self.pad] = 0.0  # what has ended stays as it is
         n_tokens = gains.shape[1]
-        totals = (self.scores.flatten()[:, None] + gains).view(self.n_pictures, -1)
+        totals = (self.scores.flatten()[:, None] + preferred).view(self.n_pictures, -1)
         self.scores, chosen = totals.topk(self.n_beams, dim=1)
         first = torch.arange(self.n_pictures, device=chosen.device)[:, None] * self.n_beams
         origin = (first + chosen // n_tokens).flatten()
         self.newest = (chosen % n_tokens).flatten()
         self.ended = self.ended[origin] | (self.newest == self.end)
         likely = gains[origin, self.newest]
+        self.own = self.own[origin] + likely
+        if self.prior_state is not None:
+            self.prior_state = self.prior_state[:, origin]
         self._write(origin.tolist(), looked[origin].tolist(), likely.tolist())
         return origin if self.n_beams > 1 else None
+
+    def _prior_gains(self) -> Tensor:
+        """(B * K, V), of the tokens that may follow the newest ones."""
+        likely, self.prior_state = self.prior.model.step(self.newest, self.prior_state)
+        return self.prior.weight * likely
 
     def _write(
         self,
@@ -169,7 +197,7 @@ class _Search:
             for state, ended in zip(self.states, self.ended.tolist(), strict=True)
         ]
         whole = [[*tokens, *ending] for tokens, ending in zip(self.written, endings, strict=True)]
-        rows = zip(whole, self.scores.flatten().tolist(), self.ended.tolist(), strict=True)
+        rows = zip(whole, self.own.tolist(), self.ended.tolist(), strict=True)
         found = [_candidate(tokens, score, ended) for tokens, score, ended in rows]
         return [found[i * self.n_beams : (i + 1) * self.n_beams] for i in range(self.n_pictures)]
 

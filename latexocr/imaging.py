@@ -371,9 +371,11 @@ def _without_crumbs(mask: np.ndarray, near_line: np.ndarray) -> np.ndarray:
 
 
 def _course(x: np.ndarray, y: np.ndarray) -> np.ndarray:
-    """Coefficients of y as a quadratic function of x through most of the points."""
+    """Coefficients of y as a quadratic function of x through most of the points; of fewer degrees
+    where they lie in fewer columns."""
     chosen = np.ones(len(x), bool)
-    for degree in (1, 1, 2, 2):
+    for most in (1, 1, 2, 2):
+        degree = min(most, len(np.unique(x[chosen])) - 1)
         course = np.polyfit(x[chosen], y[chosen], degree)
         off = np.abs(y - np.polyval(course, x))
         chosen = off <= max(1.5, 1.5 * float(np.median(off)))

@@ -25,6 +25,7 @@ from transformers.modeling_outputs import Seq2SeqLMOutput
 
 from latexocr.errors import ModelError
 from latexocr.hub import QUICK
+from latexocr.language import LanguageModel
 from latexocr.modeling import COARSE_STRIDE, STRIDE, InkEncoderOutput, RecognizerModel
 from latexocr.recognizer import Recognizer
 
@@ -45,7 +46,8 @@ def load_recognizer(folder: str | Path, device: str | None = None) -> Recognizer
     Raises: ModelError if there is none, or what runs it is not installed."""
     method = quantization_of(folder)
     if method == "onnx-int8":
-        return Recognizer(OnnxModel(Path(folder)), _tokenizer(folder), "cpu")
+        language = LanguageModel.load(folder)
+        return Recognizer(OnnxModel(Path(folder)), _tokenizer(folder), "cpu", language)
     recognizer = Recognizer.from_pretrained(folder, device)
     if method == "bf16":
         run_in_bfloat16(recognizer.model)

@@ -15,16 +15,18 @@ import torch
 from torch import Tensor
 from transformers import PreTrainedTokenizerFast
 
-from latexocr.decoding import decode
+from latexocr.decoding import Prior, decode
 from latexocr.errors import ModelError, TexError
 from latexocr.grammar import Grammar
 from latexocr.imaging import prepare
+from latexocr.language import LanguageModel
 from latexocr.latex import is_valid, pretty
 from latexocr.modeling import COARSE_STRIDE, RecognizerModel
 from latexocr.pictures import Source
 
 PIXEL_BUDGET = 400_000  # padded pixels per batch: more saves nothing on a CPU and costs memory
 MAX_NEW_TOKENS = 200
+LANGUAGE_WEIGHT = 0.3  # of the language model, chosen on the selection set
 LEAST_PROBABILITY = 1e-6  # of a token: what is less likely says nothing more
 
 
@@ -58,8 +60,15 @@ class Recognizer:
     """A model with its tokenizer, ready to read."""
 
     def __init__(
-        self, model: RecognizerModel, tokenizer: PreTrainedTokenizerFast, device: str | None = None
+        self,
+        model: RecognizerModel,
+        tokenizer: PreTrainedTokenizerFast,
+        device: str | None = None,
+        language: LanguageModel | None = None,
     ) -> None:
+        """Args: language, of the same vocabulary, to decide where the picture leaves doubts.
+
+        Raises: ModelError if it has another vocabulary."""
         self.device = torch.device(device or ("cuda" if torch.cuda.is_available() else "cpu"))
         self.model = model.to(self.device).eval()
         self.tokenizer = tokenizer
@@ -68,6 +77,11 @@ class Recognizer:
         never = {tokenizer.pad_token, tokenizer.bos_token, tokenizer.unk_token}
         self.grammar = Grammar(self.vocabulary, tokenizer.eos_token, never)
         self.unwritable = tokenizer.convert_tokens_to_ids(sorted(never))
+        if language and len(language.bias) != len(tokenizer):
+            raise ModelError(
+                f"expected a language model of {len(tokenizer)} tokens, got {len(language.bias)}"
+            )
+        self.language = language.to(self.device) if language else None
 
     @classmethod
     def from_pretrained(cls, source: str | Path, device: str | None = None) -> "Recognizer":
@@ -79,12 +93,14 @@ class Recognizer:
             tokenizer = PreTrainedTokenizerFast.from_pretrained(source)
         except (OSError, ValueError, KeyError) as error:
             raise ModelError(f"{source}: expected a recogniser's folder, got {error}") from error
-        return cls(model, tokenizer, device)
+        return cls(model, tokenizer, device, LanguageModel.load(source))
 
     def save_pretrained(self, folder: str | Path) -> None:
         """Write model and tokenizer so that from_pretrained reads them, in files below 10 MB."""
         self.model.save_pretrained(folder, max_shard_size="9MB")
         self.tokenizer.save_pretrained(folder)
+        if self.language:
+            self.language.save(Path(folder))
 
     # --- Reading ------------------------------------------------------------------------------
 
@@ -132,6 +148,7 @@ class Recognizer:
             n_beams,
             max_new_tokens,
             self.unwritable,
+            Prior(self.language, LANGUAGE_WEIGHT) if self.language else None,
         )
         candidates = [candidate for beams in found for candidate in beams]
         texts = self.tokenizer.batch_decode([list(c.token_ids) for c in candidates])

@@ -3,8 +3,16 @@
 import pytest
 import torch
 
-from latexocr.decoding import GUIDED_LAYERS, Candidate, _Search, decode, turning_in_circles
+from latexocr.decoding import (
+    GUIDED_LAYERS,
+    Candidate,
+    Prior,
+    _Search,
+    decode,
+    turning_in_circles,
+)
 from latexocr.grammar import Grammar
+from latexocr.language import LanguageModel
 from latexocr.latex import is_valid
 from latexocr.modeling import RecognizerModel
 from latexocr.places import NOWHERE, PlaceTracker, looked_at
@@ -31,8 +39,27 @@ def pictures(n: int = 3) -> tuple[torch.Tensor, torch.Tensor]:
     return pixels, torch.tensor([[48, 96]] * n)
 
 
-def run(model: RecognizerModel, n_beams: int, n: int = 3) -> list[list[Candidate]]:
-    return decode(model, *pictures(n), GRAMMAR, n_beams, LIMIT, FORBIDDEN)
+def run(
+    model: RecognizerModel, n_beams: int, n: int = 3, prior: Prior | None = None
+) -> list[list[Candidate]]:
+    return decode(model, *pictures(n), GRAMMAR, n_beams, LIMIT, FORBIDDEN, prior)
+
+
+def random_prior(weight: float) -> Prior:
+    """That depends on all that was written before."""
+    torch.manual_seed(1)
+    language = LanguageModel(len(VOCABULARY), 16, 24).eval()
+    torch.nn.init.normal_(language.embedding.weight)
+    language.bias.data[2] = 8.0  # short formulas, which come to their end
+    return Prior(language, weight)
+
+
+@torch.no_grad()
+def prior_log_probability(prior: Prior, found: Candidate) -> float:
+    """Of a whole sequence, all at once."""
+    ids = torch.tensor([1, *found.token_ids, 2])
+    logits, _ = prior.model(ids[None, :-1])
+    return float(logits[0].log_softmax(dim=1)[torch.arange(len(ids) - 1), ids[1:]].sum())
 
 
 @torch.no_grad()
@@ -58,9 +85,13 @@ def step_by_step(model: RecognizerModel, ids: list[int], pixels: torch.Tensor) -
     return GRAMMAR.constrained(states, logits.log_softmax(dim=-1))
 
 
+@pytest.mark.parametrize("prior", [None, random_prior(0.5)], ids=["no prior", "a prior"])
 @pytest.mark.parametrize("n_beams", [1, 3])
-def test_what_is_written_has_the_probability_that_a_run_without_cache_gives_it(model, n_beams):
-    for i, beams in enumerate(run(model, n_beams)):
+def test_what_is_written_has_the_probability_that_a_run_without_cache_gives_it(
+    model, n_beams, prior
+):
+    """With a prior too it is the recogniser's own."""
+    for i, beams in enumerate(run(model, n_beams, prior=prior)):
         for found in beams:
             n_written = sum(p > -torch.inf for p in found.token_log_probabilities)
             ids = [1, *found.token_ids[:n_written], *([2] if found.is_whole else [])]
@@ -81,6 +112,26 @@ def test_beams_come_in_order_and_differ(model):
         scores = [found.log_probability for found in beams]
         assert scores == sorted(scores, reverse=True)
         assert len({found.token_ids for found in beams}) == 4
+
+
+def test_a_prior_decides_by_its_weight(model):
+    prior = random_prior(0.7)
+    plain, swayed = run(model, 4), run(model, 4, prior=prior)
+    assert [beams[0].token_ids for beams in plain] != [beams[0].token_ids for beams in swayed]
+    n_compared = 0
+    for beams in swayed:
+        scores = [
+            found.log_probability + prior.weight * prior_log_probability(prior, found)
+            for found in beams
+            if found.is_whole
+        ]
+        assert scores == sorted(scores, reverse=True)
+        n_compared += len(scores)
+    assert n_compared > 4
+    weightless = run(model, 4, prior=random_prior(0.0))
+    assert [[c.token_ids for c in beams] for beams in weightless] == [
+        [c.token_ids for c in beams] for beams in plain
+    ]
 
 
 def test_enough_beams_find_the_likeliest_of_all(model):

@@ -14,6 +14,7 @@ from latexocr import pictures
 from latexocr.errors import ImageError
 from latexocr.imaging import (
     MARGIN_PX,
+    erase_lines,
     find_frame,
     ink_map,
     prepare,
@@ -341,6 +342,15 @@ def test_ruled_lines_with_a_speck_beside_them_are_blank_paper():
     crop[[10, 40]] = 60
     crop[13, 300:303] = 60
     assert not ink_map(load_picture(crop), own=(0.45, 0.55)).any()
+
+
+@pytest.mark.parametrize("columns", [(0,), (0, 1), (7,)])
+def test_a_line_of_a_column_or_two_can_be_erased(columns):
+    lines = np.zeros((20, 40), int)
+    lines[3:5, columns] = 1
+    mask = (lines > 0).astype(np.uint8)
+    left, depth = erase_lines(mask, 200 * mask, lines)
+    assert not left.any() and not depth.any()
 
 
 @pytest.mark.parametrize("shape", [(1, 2), (2, 1), (1, 500), (500, 1), (2, 2), (3, 40_000)])

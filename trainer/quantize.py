@@ -96,10 +96,12 @@ def quantize(
     if method == "bf16":
         model = copy.deepcopy(recognizer.model).cpu()
         to_bfloat16(model)
-        Recognizer(model, recognizer.tokenizer, "cpu").save_pretrained(folder)
+        Recognizer(model, recognizer.tokenizer, "cpu", recognizer.language).save_pretrained(folder)
     else:
         recognizer.model.config.save_pretrained(folder)
         recognizer.tokenizer.save_pretrained(folder)
+        if recognizer.language:
+            recognizer.language.save(folder)
         _write_int8(recognizer, folder, calibration or drawn_pictures(recognizer.symbol_px))
     write_quantization(folder, method, source)
     for file in folder.iterdir():

@@ -47,7 +47,7 @@ def main(argv: list[str] | None = None) -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     add = parser.add_argument
     add("first", help="folder or Hub repository")
-    add("second", help="folder or Hub repository, whose tokenizer is kept")
+    add("second", help="folder or Hub repository, whose tokenizer and language model are kept")
     add("--share", type=float, default=0.5, help="of the second, 0 to 1")
     add("--out", type=Path, required=True, help="folder for the mean")
     options = parser.parse_args(argv)
@@ -57,7 +57,7 @@ def main(argv: list[str] | None = None) -> None:
     states = first.model.state_dict(), second.model.state_dict()
     mean = RecognizerModel(config=second.model.config)
     mean.load_state_dict(mean_weights(*states, options.share))
-    Recognizer(mean.half(), second.tokenizer, "cpu").save_pretrained(options.out)
+    Recognizer(mean.half(), second.tokenizer, "cpu", second.language).save_pretrained(options.out)
     print("written to", options.out)
 
 
