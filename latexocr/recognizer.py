@@ -26,7 +26,7 @@ from latexocr.pictures import Source
 
 PIXEL_BUDGET = 400_000  # padded pixels per batch: more saves nothing on a CPU and costs memory
 MAX_NEW_TOKENS = 200
-LANGUAGE_WEIGHT = 0.3  # of the language model, chosen on the selection set
+LANGUAGE_WEIGHT = 0.25  # of the language model, chosen on the selection set
 LEAST_PROBABILITY = 1e-6  # of a token: what is less likely says nothing more
 
 
