@@ -8,7 +8,8 @@ python -m benchmarks.make_results --article PICTURES             the article's p
 DATA holds the archives of CROHME, Im2LaTeX and photos, see SETS; a set that is missing is said to
 be missing. PICTURES is a folder of the article's public pictures with a TSV `image<TAB>latex`.
 Each measurement is kept as benchmarks/results/KEY.json. Decoding is greedy, and once more with the
-four beams that the app reads with. Figures on speed, load and other projects' programs come from what benchmarks/ stored there.
+four beams that the app reads with. Figures on speed, load and other projects' programs come from
+what benchmarks/ stored there.
 """
 
 from __future__ import annotations
