@@ -28,11 +28,15 @@ LOOKED_BACK = max(length * turns for length, turns in enumerate(MOST_TURNS, 1))
 class Prior:
     """What is likely before the picture is looked at, and how much that counts.
 
-    To the recogniser's log-probability of a token is added weight times the language model's.
-    Source: shallow fusion as in Gulcehre et al. 2015, arXiv:1503.03535, section 4.1."""
+    To the recogniser's log-probability of a token is added weight times the language model's, and
+    weight times bonus for each token but the end, or formulas would come out short: what is left
+    out cannot be unlikely.
+    Source: shallow fusion as in Gulcehre et al. 2015, arXiv:1503.03535, section 4.1, with a reward
+    per word as in Murray and Chiang 2018, arXiv:1808.10006."""
 
     model: LanguageModel
     weight: float
+    bonus: float = 0.0  # in nats
 
 
 @dataclass(frozen=True)
@@ -164,8 +168,11 @@ class _Search:
 
     def _prior_gains(self) -> Tensor:
         """(B * K, V), of the tokens that may follow the newest ones."""
-        likely, self.prior_state = self.prior.model.step(self.newest, self.prior_state)
-        return self.prior.weight * likely
+        prior = self.prior
+        likely, self.prior_state = prior.model.step(self.newest, self.prior_state)
+        gains = prior.weight * (likely + prior.bonus)
+        gains[:, self.end] -= prior.weight * prior.bonus
+        return gains
 
     def _write(
         self,

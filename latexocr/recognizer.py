@@ -26,7 +26,8 @@ from latexocr.pictures import Source
 
 PIXEL_BUDGET = 400_000  # padded pixels per batch: more saves nothing on a CPU and costs memory
 MAX_NEW_TOKENS = 200
-LANGUAGE_WEIGHT = 0.25  # of the language model, chosen on the selection set
+# Of the language model (see decoding.Prior), chosen on the selection set.
+LANGUAGE_WEIGHT, LANGUAGE_BONUS = 0.25, 1.5
 LEAST_PROBABILITY = 1e-6  # of a token: what is less likely says nothing more
 
 
@@ -148,7 +149,7 @@ class Recognizer:
             n_beams,
             max_new_tokens,
             self.unwritable,
-            Prior(self.language, LANGUAGE_WEIGHT) if self.language else None,
+            Prior(self.language, LANGUAGE_WEIGHT, LANGUAGE_BONUS) if self.language else None,
         )
         candidates = [candidate for beams in found for candidate in beams]
         texts = self.tokenizer.batch_decode([list(c.token_ids) for c in candidates])

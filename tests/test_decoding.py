@@ -1,5 +1,7 @@
 """Decoding with cached keys and values, one beam and several, and where on the paper it is."""
 
+from dataclasses import replace
+
 import pytest
 import torch
 
@@ -128,6 +130,8 @@ def test_a_prior_decides_by_its_weight(model):
         assert scores == sorted(scores, reverse=True)
         n_compared += len(scores)
     assert n_compared > 4
+    for more, beams in zip(run(model, 4, prior=replace(prior, bonus=20.0)), swayed, strict=True):
+        assert len(more[0].token_ids) > len(beams[0].token_ids)
     weightless = run(model, 4, prior=random_prior(0.0))
     assert [[c.token_ids for c in beams] for beams in weightless] == [
         [c.token_ids for c in beams] for beams in plain

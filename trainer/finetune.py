@@ -29,7 +29,7 @@ from latexocr.modeling import RecognizerConfig, RecognizerModel, build_model
 from latexocr.recognizer import Recognizer
 from latexocr.tokenizer import build_tokenizer
 from trainer.allocator import use_fast_allocator
-from trainer.config import parse_config, to_dict
+from trainer.config import ConfigError, parse_config, to_dict
 from trainer.data.augment import PictureAugment
 from trainer.data.batches import (
     BatchConfig,
@@ -110,11 +110,8 @@ class FinetuneConfig:
                 "expected either init, our own weights, or model_from, "
                 f"got {self.init} and {self.model_from}"
             )
-        if not 0 <= self.init_share < 1 or (self.init_share and not self.init):
-            raise ValueError(
-                "expected init_share from 0 to below 1, and init where it is not 0, "
-                f"got {self.init_share} and init {self.init}"
-            )
+        if not 0 <= self.init_share < 1:
+            raise ValueError(f"expected init_share from 0 to below 1, got {self.init_share}")
         if self.batch_size < 1 or self.epochs < 0:
             raise ValueError(
                 f"expected batch_size >= 1 and epochs >= 0, got {self.batch_size} and {self.epochs}"
@@ -306,6 +303,8 @@ def train(
     # OpenMP and OpenCV threads do not survive a fork: a worker that needed OpenCV's would wait for
     # ever.
     cv2.setNumThreads(0)
+    if config.init_share and not config.init:
+        raise ConfigError("expected --init, weights for init_share to keep, got none")
     run_dir = Path(config.output) / config.name
     run_dir.mkdir(parents=True, exist_ok=True)
     accelerator = make_accelerator(config.loop, run_dir)
