@@ -64,7 +64,7 @@
     });
 
     async function inputOfFiles() {  // Gradio makes a tab when it is first looked at
-        for (let n = 0; n < 40; n++) {
+        for (let n = 0; n < 200; n++) {  // 10 s, for a slow machine
             const box = document.querySelector("#files");
             if (isShown(document.querySelector(".desk"))) return null;
             if (isShown(box) && box.querySelector("input[type=file]")) {
