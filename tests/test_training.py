@@ -1,13 +1,16 @@
 """Training as users start it: `accelerate launch`, in processes of their own, on ink made here."""
 
 import os
+import shutil
 from pathlib import Path
 
 import pytest
 import torch
 import yaml
 
+from latexocr.language import LANGUAGE_FILE, LanguageModel
 from latexocr.recognizer import Recognizer
+from latexocr.tokenizer import build_tokenizer
 from tests.launching import TIMEOUT_S, by_step, finish, kill_after, launch, records, undisturbed
 from tests.tiny import TINY, write_inks
 
@@ -80,6 +83,15 @@ def test_training_starts_from_given_weights(settings, whole, tmp_path):
     finish(launch(SCRIPT, settings, tmp_path, "--init", str(final), "--loop.max_steps", "2"))
     first = records(tmp_path, "train")[0]["loss"]
     assert first < records(whole, "train")[0]["loss"] - 0.1
+
+
+def test_a_language_model_stays_beside_the_weights_that_go_on_from_it(settings, whole, tmp_path):
+    start = tmp_path / "start"
+    shutil.copytree(whole / "run" / "final", start)
+    LanguageModel(len(build_tokenizer()), 8, 12).save(start)
+    finish(launch(SCRIPT, settings, tmp_path, "--init", str(start), "--loop.max_steps", "1"))
+    kept = tmp_path / "run" / "final" / LANGUAGE_FILE
+    assert kept.read_bytes() == (start / LANGUAGE_FILE).read_bytes()
 
 
 def test_the_final_weights_keep_the_share_of_the_first_ones_that_is_asked_for(

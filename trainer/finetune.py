@@ -24,6 +24,7 @@ from torch import nn
 from transformers import PreTrainedTokenizerFast
 
 from latexocr.errors import DataError
+from latexocr.language import LanguageModel
 from latexocr.latex import canonical
 from latexocr.modeling import RecognizerConfig, RecognizerModel, build_model
 from latexocr.recognizer import Recognizer
@@ -217,7 +218,8 @@ def start_trainee(config: FinetuneConfig) -> Trainee:
         config.input_noise,
         tokenizer.get_vocab(),
     )
-    return RecognizerTrainee(model, tokenizer, objective, config.batches, alterations)
+    language = LanguageModel.load(config.init) if config.init else None
+    return RecognizerTrainee(model, tokenizer, objective, config.batches, alterations, language)
 
 
 def start_model(config: FinetuneConfig) -> tuple[RecognizerModel, PreTrainedTokenizerFast]:

@@ -13,6 +13,7 @@ from torch.utils.data import Dataset
 from transformers import PreTrainedTokenizerFast
 
 from latexocr.errors import ImageError, TexError
+from latexocr.language import LanguageModel
 from latexocr.latex import canonical
 from latexocr.modeling import RecognizerModel
 from latexocr.recognizer import Recognizer
@@ -81,9 +82,12 @@ class RecognizerTrainee:
         objective: TrainingModel,
         batches: BatchConfig,
         alterations: Alterations,
+        language: LanguageModel | None = None,
     ) -> None:
-        """Args: objective, of this very model."""
+        """Args: objective, of this very model; language, to be kept beside the weights: it is
+        neither trained nor asked here."""
         self.model, self.tokenizer, self.objective = model, tokenizer, objective
+        self.language = language
         self.batches, self.alterations = batches, alterations
         self.symbol_px = model.config.encoder.symbol_px
 
@@ -129,7 +133,7 @@ class RecognizerTrainee:
         """Write weights as they are shipped: float16, in files below 10 MB."""
         copy = RecognizerModel(config=self.model.config)
         copy.load_state_dict(self.model.state_dict())
-        Recognizer(copy.half(), self.tokenizer, "cpu").save_pretrained(folder)
+        Recognizer(copy.half(), self.tokenizer, "cpu", self.language).save_pretrained(folder)
 
 
 # --- Examples that a trainee can use -----------------------------------------------------------
