@@ -12,6 +12,7 @@ imports at the top but the standard library's. Each reader is loaded once and re
 
 import contextlib
 import importlib
+import importlib.util
 import json
 import os
 import resource
