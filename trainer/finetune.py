@@ -209,7 +209,7 @@ def start_trainee(config: FinetuneConfig) -> Trainee:
         return ForeignTrainee(
             foreign, config.label_smoothing, config.batches, config.batch_size, alterations
         )
-    model, tokenizer = start_model(config)
+    model, tokenizer, language = start_model(config)
     objective = TrainingModel(
         model,
         config.label_smoothing,
@@ -218,22 +218,24 @@ def start_trainee(config: FinetuneConfig) -> Trainee:
         config.input_noise,
         tokenizer.get_vocab(),
     )
-    language = LanguageModel.load(config.init) if config.init else None
     return RecognizerTrainee(model, tokenizer, objective, config.batches, alterations, language)
 
 
-def start_model(config: FinetuneConfig) -> tuple[RecognizerModel, PreTrainedTokenizerFast]:
-    """Our own model. Given weights keep their shape; how much is dropped out is the run's own."""
+def start_model(
+    config: FinetuneConfig,
+) -> tuple[RecognizerModel, PreTrainedTokenizerFast, LanguageModel | None]:
+    """Our own model, its tokenizer, and the language model beside given weights. These keep their
+    shape; how much is dropped out is the run's own."""
     if config.init:
         start = Recognizer.from_pretrained(config.init, device="cpu")
         shape = start.model.config
         shape.encoder.dropout = shape.decoder.dropout = config.model.dropout
         model = RecognizerModel(config=shape)
         model.load_state_dict(start.model.state_dict())
-        return model, start.tokenizer
+        return model, start.tokenizer, start.language
     torch.manual_seed(config.seed)
     tokenizer = build_tokenizer()
-    return build_model(replace(config.model, vocab_size=len(tokenizer))), tokenizer
+    return build_model(replace(config.model, vocab_size=len(tokenizer))), tokenizer, None
 
 
 # --- Evaluation --------------------------------------------------------------------------------

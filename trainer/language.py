@@ -20,7 +20,6 @@ from pathlib import Path
 import numpy as np
 import torch
 from torch import Tensor, nn
-from torch.utils.data import Dataset
 from transformers import PreTrainedTokenizerFast
 
 from latexocr.errors import DataError
@@ -28,7 +27,7 @@ from latexocr.language import LanguageModel
 from latexocr.tokenizer import END, START, build_tokenizer
 from trainer.allocator import use_fast_allocator
 from trainer.config import parse_config, to_dict
-from trainer.data.batches import PlannedBatches, make_loader, rounds
+from trainer.data.batches import EpochPlan, PlannedBatches, make_loader, rounds
 from trainer.data.ink import TRAINING_LISTS, read_lists, training_form
 from trainer.data.truths import canonical_truths, truths_of
 from trainer.loop import Loop, LoopConfig, make_accelerator, memory_advice
@@ -129,17 +128,7 @@ def encoded(
     return found
 
 
-class Texts(Dataset):
-    """Token ids of all formulas, by their number."""
-
-    def __init__(self, texts: Sequence[list[int]]) -> None:
-        self.texts = texts
-
-    def __getitem__(self, index: int) -> list[int]:
-        return self.texts[index]
-
-
-class TextPlan:
+class TextPlan(EpochPlan):
     """Which formulas each epoch has, in batches of about the same length."""
 
     def __init__(self, lists: Sequence[Sequence[list[int]]], config: LanguageConfig) -> None:
@@ -147,15 +136,9 @@ class TextPlan:
         ends = np.cumsum([len(texts) for texts in lists])
         self.ranges = [(end - len(texts), end) for end, texts in zip(ends, lists, strict=True)]
         self.config = config
-        self._newest: tuple[int, list[list[int]]] = (-1, [])
-
-    def epoch(self, epoch: int) -> list[list[int]]:
-        """The batches of an epoch, each of the numbers of its formulas, in training order."""
-        if self._newest[0] != epoch:
-            self._newest = (epoch, self._make_epoch(epoch))
-        return self._newest[1]
 
     def _make_epoch(self, epoch: int) -> list[list[int]]:
+        """Numbers of formulas."""
         rng = np.random.default_rng([self.config.seed, epoch])
         chosen = np.concatenate(
             [
@@ -227,7 +210,7 @@ def train(config: LanguageConfig) -> Path:
     batches = PlannedBatches(
         plan, loop.state.epoch, loop.state.position, accelerator.process_index, n_processes
     )
-    texts = Texts([text for one in lists for text in one])
+    texts = [text for one in lists for text in one]
     with memory_advice("lower --batch_tokens and raise --loop.accumulate by as much"):
         loop.run(
             iter(make_loader(texts, collate, batches, n_workers=0)),

@@ -75,7 +75,22 @@ class Kind:
     per_epoch: tuple[int, ...] | None = None
 
 
-class BatchPlan:
+class EpochPlan:
+    """What the batches of each epoch are made of; those of the newest one are kept."""
+
+    _newest: tuple[int, list[list]] = (-1, [])
+
+    def epoch(self, epoch: int) -> list[list]:
+        """The batches of an epoch, in training order."""
+        if self._newest[0] != epoch:
+            self._newest = (epoch, self._make_epoch(epoch))
+        return self._newest[1]
+
+    def _make_epoch(self, epoch: int) -> list[list]:
+        raise NotImplementedError
+
+
+class BatchPlan(EpochPlan):
     """Batches of all epochs, one after the other. Indices count the examples of all kinds, one kind
     after the other."""
 
@@ -96,13 +111,6 @@ class BatchPlan:
         self.config = config
         self.seed = seed
         self.shapes = np.array(shapes, dtype=np.float64)
-        self._newest: tuple[int, list[list[Draw]]] = (-1, [])
-
-    def epoch(self, epoch: int) -> list[list[Draw]]:
-        """The batches of an epoch, in training order."""
-        if self._newest[0] != epoch:
-            self._newest = (epoch, self._make_epoch(epoch))
-        return self._newest[1]
 
     def _make_epoch(self, epoch: int) -> list[list[Draw]]:
         rng = np.random.default_rng([self.seed, epoch])
