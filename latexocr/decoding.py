@@ -42,8 +42,8 @@ class Prior:
 @dataclass(frozen=True)
 class Candidate:
     """A sequence without start and end token, the sum of its tokens' log-probabilities by the
-    recogniser alone, and whether it came to its end before the limit; if so, that counts as a token
-    too.
+    recogniser alone (where it looks at several views, their mean), and whether it came to its end
+    before the limit; if so, that counts as a token too.
 
     token_log_probabilities has one for each of token_ids, none for the end. If a candidate was
     broken off, tokens that close what was open follow; their probability is 0."""
@@ -64,22 +64,25 @@ def decode(
     max_new_tokens: int = 200,
     forbidden: Collection[int] = (),
     prior: Prior | None = None,
+    n_views: int = 1,
 ) -> list[list[Candidate]]:
-    """The n_beams likeliest sequences for each picture, the likeliest first; all of them can be
+    """The n_beams likeliest sequences for each formula, the likeliest first; all of them can be
     parsed.
 
-    Args: pixel_values and picture_sizes as InkEncoder.forward; grammar, of the vocabulary;
+    Args: pixel_values and picture_sizes as InkEncoder.forward, n_views pictures of each formula
+        after one another, one text being written for all of them; grammar, of the vocabulary;
         forbidden, ids that are never written; prior, what else makes a sequence likely. One beam is
         greedy decoding."""
     encoded = model.encoder(pixel_values, picture_sizes)
     columns = pixel_values.shape[3] // STRIDE
-    search = _Search(model, grammar, len(pixel_values), n_beams, forbidden, prior)
-    encoded = _repeated(encoded, n_beams)
+    n_formulas = len(pixel_values) // n_views
+    search = _Search(model, grammar, n_formulas, n_beams, forbidden, prior, n_views)
+    encoded = _repeated(encoded, n_beams, n_views)
     cache = EncoderDecoderCache(DynamicCache(), DynamicCache())
     for _ in range(min(max_new_tokens, model.config.decoder.max_position_embeddings - 1)):
         out = model(
             encoder_outputs=encoded,
-            decoder_input_ids=search.newest[:, None],
+            decoder_input_ids=search.newest.repeat_interleave(n_views)[:, None],
             places=search.places[:, None],
             cache=cache,
             use_cache=True,
@@ -92,58 +95,67 @@ def decode(
             break
         if origin is not None:
             # All beams of a picture look at the same cells: only their own past moves with them.
-            cache.self_attention_cache.reorder_cache(origin)
+            views = torch.arange(n_views, device=origin.device)
+            cache.self_attention_cache.reorder_cache((origin[:, None] * n_views + views).flatten())
     return search.results()
 
 
-def _repeated(encoded: InkEncoderOutput, times: int) -> InkEncoderOutput:
+def _repeated(encoded: InkEncoderOutput, times: int, n_views: int) -> InkEncoderOutput:
+    """All views of a formula for each of its beams."""
     if times == 1:
         return encoded
+
+    def repeated(rows: Tensor) -> Tensor:
+        of_formula = rows.unflatten(0, (-1, n_views))
+        return of_formula.repeat_interleave(times, dim=0).flatten(0, 1)
+
     mask = encoded.attention_mask
     return InkEncoderOutput(
-        encoded.last_hidden_state.repeat_interleave(times, dim=0),
-        None if mask is None else mask.repeat_interleave(times, dim=0),
+        repeated(encoded.last_hidden_state), None if mask is None else repeated(mask)
     )
 
 
 class _Search:
-    """The beams of a batch, picture after picture: B * K rows."""
+    """The beams of a batch, formula after formula: B * K rows. Where it looks, and is told to have
+    looked, differs between the views: B * K * V of these."""
 
     def __init__(
         self,
         model: RecognizerModel,
         grammar: Grammar,
-        n_pictures: int,
+        n_formulas: int,
         n_beams: int,
         forbidden: Collection[int],
         prior: Prior | None = None,
+        n_views: int = 1,
     ) -> None:
         config = model.config
         self.end, self.pad = config.eos_token_id, config.pad_token_id
-        self.n_pictures, self.n_beams = n_pictures, n_beams
+        self.n_formulas, self.n_beams, self.n_views = n_formulas, n_beams, n_views
         device = model.device
-        n_rows = n_pictures * n_beams
+        n_rows = n_formulas * n_beams
         self.forbidden = torch.tensor(sorted(forbidden), dtype=torch.int64, device=device)
         self.newest = torch.full((n_rows,), config.decoder_start_token_id, device=device)
-        self.places = torch.tensor([NOWHERE] * n_rows, device=device)
-        self.scores = torch.full((n_pictures, n_beams), -torch.inf, device=device)
+        self.places = torch.tensor([NOWHERE] * (n_rows * n_views), device=device)
+        self.scores = torch.full((n_formulas, n_beams), -torch.inf, device=device)
         self.scores[:, 0] = 0.0  # at the start all beams are the same one
         self.prior, self.prior_state = prior, None
         self.own = torch.zeros(n_rows, device=device)  # scores without the prior
         self.ended = torch.zeros(n_rows, dtype=torch.bool, device=device)
         # Of each row its tokens, and how likely each was after those before it.
         self.written: list[list[tuple[int, float]]] = [[] for _ in range(n_rows)]
-        self.trackers = [PlaceTracker(grammar.ids) for _ in range(n_rows)]
+        self.trackers = [[PlaceTracker(grammar.ids) for _ in range(n_views)] for _ in range(n_rows)]
         self.grammar = grammar
         self.states = [grammar.start] * n_rows
 
     def advance(self, logits: Tensor, looked: Tensor) -> Tensor | None:
         """Write the next token of every beam.
 
-        Args: logits (B * K, V); looked (B * K, 2), where each row looked.
+        Args: logits (B * K * V, T), of T tokens; looked (B * K * V, 2), where each view looked.
         Returns: for each new row the old one that it continues, None if that is itself."""
         logits[:, self.forbidden] = -torch.inf
-        gains = self.grammar.constrained(self.states, torch.log_softmax(logits, dim=1))
+        likely = torch.log_softmax(logits, dim=1).unflatten(0, (-1, self.n_views)).mean(dim=1)
+        gains = self.grammar.constrained(self.states, likely)
         for row, written in enumerate(self.written):
             if not self.states[row].n_open:  # a group that must follow cannot be forbidden
                 tail = [token for token, _ in written[-LOOKED_BACK:]]
@@ -153,9 +165,9 @@ class _Search:
             which[self.ended] = -torch.inf
             which[self.ended, self.pad] = 0.0  # what has ended stays as it is
         n_tokens = gains.shape[1]
-        totals = (self.scores.flatten()[:, None] + preferred).view(self.n_pictures, -1)
+        totals = (self.scores.flatten()[:, None] + preferred).view(self.n_formulas, -1)
         self.scores, chosen = totals.topk(self.n_beams, dim=1)
-        first = torch.arange(self.n_pictures, device=chosen.device)[:, None] * self.n_beams
+        first = torch.arange(self.n_formulas, device=chosen.device)[:, None] * self.n_beams
         origin = (first + chosen // n_tokens).flatten()
         self.newest = (chosen % n_tokens).flatten()
         self.ended = self.ended[origin] | (self.newest == self.end)
@@ -163,7 +175,8 @@ class _Search:
         self.own = self.own[origin] + likely
         if self.prior_state is not None:
             self.prior_state = self.prior_state[:, origin]
-        self._write(origin.tolist(), looked[origin].tolist(), likely.tolist())
+        looked = looked.unflatten(0, (-1, self.n_views))[origin]
+        self._write(origin.tolist(), looked.tolist(), likely.tolist())
         return origin if self.n_beams > 1 else None
 
     def _prior_gains(self) -> Tensor:
@@ -177,19 +190,21 @@ class _Search:
     def _write(
         self,
         origin: Sequence[int],
-        looked: Sequence[Sequence[float]],
+        looked: Sequence[Sequence[Sequence[float]]],
         log_probabilities: Sequence[float],
     ) -> None:
         alone = self.n_beams == 1
         self.written = [self.written[i] if alone else self.written[i].copy() for i in origin]
-        self.trackers = [self.trackers[i] if alone else self.trackers[i].copy() for i in origin]
+        if not alone:
+            self.trackers = [[one.copy() for one in self.trackers[i]] for i in origin]
         self.states = [self.states[i] for i in origin]
         places = []
         for row, token in enumerate(self.newest.tolist()):
             if token not in (self.end, self.pad):
                 self.written[row].append((token, log_probabilities[row]))
                 self.states[row] = self.grammar.after(self.states[row], token)
-            places.append(self.trackers[row].step(token, tuple(looked[row])))
+            for tracker, place in zip(self.trackers[row], looked[row], strict=True):
+                places.append(tracker.step(token, tuple(place)))
         self.places = torch.tensor(places, device=self.places.device)
 
     def is_done(self) -> bool:
@@ -206,7 +221,7 @@ class _Search:
         whole = [[*tokens, *ending] for tokens, ending in zip(self.written, endings, strict=True)]
         rows = zip(whole, self.own.tolist(), self.ended.tolist(), strict=True)
         found = [_candidate(tokens, score, ended) for tokens, score, ended in rows]
-        return [found[i * self.n_beams : (i + 1) * self.n_beams] for i in range(self.n_pictures)]
+        return [found[i * self.n_beams : (i + 1) * self.n_beams] for i in range(self.n_formulas)]
 
 
 def turning_in_circles(token_ids: Sequence[int]) -> list[int]:

@@ -23,11 +23,13 @@ from latexocr.language import LanguageModel
 from latexocr.latex import is_valid, pretty
 from latexocr.modeling import COARSE_STRIDE, RecognizerModel
 from latexocr.pictures import Source
+from latexocr.views import views
 
 PIXEL_BUDGET = 400_000  # padded pixels per batch: more saves nothing on a CPU and costs memory
 MAX_NEW_TOKENS = 200
 # Of the language model (see decoding.Prior), chosen on the selection set.
 LANGUAGE_WEIGHT, LANGUAGE_BONUS = 0.25, 1.5
+SURE = 0.8  # readings with less confidence are looked at again
 LEAST_PROBABILITY = 1e-6  # of a token: what is less likely says nothing more
 
 
@@ -113,7 +115,7 @@ class Recognizer:
         """Read pictures of one formula each.
 
         Args: images, each anything that pictures.load_picture takes; n_alternatives, 0 for the
-            quickest way (greedy), otherwise how many other readings to look for.
+            quickest way (greedy, one look), otherwise how many other readings to look for.
         Returns: readings in the order of the pictures.
         Raises: ImageError at the first picture that cannot be read."""
         return self.read_prepared([prepare(i, self.symbol_px) for i in images], n_alternatives)
@@ -129,17 +131,34 @@ class Recognizer:
     def decode(
         self, pictures: Sequence[np.ndarray], n_beams: int = 1, max_new_tokens: int = MAX_NEW_TOKENS
     ) -> list[list[Decoded]]:
-        """Canonical LaTeX of prepared pictures, n_beams candidates each, the likeliest first."""
-        results: list[list[Decoded]] = [[] for _ in pictures]
-        for indices in shape_batches([p.shape for p in pictures], PIXEL_BUDGET // n_beams):
-            pixel_values, sizes = stack_pictures([pictures[i] for i in indices])
-            decoded = self._generate(pixel_values, sizes, n_beams, max_new_tokens)
+        """Canonical LaTeX of prepared pictures, n_beams candidates each, the likeliest first.
+
+        With more than one beam, what is doubtful is read again from several views (views.py)."""
+        results = self._decode([[picture] for picture in pictures], n_beams, max_new_tokens)
+        if n_beams > 1:
+            doubtful = [i for i, found in enumerate(results) if self.confidence(found[0]) < SURE]
+            looks = [views(pictures[i]) for i in doubtful]
+            again = self._decode(looks, n_beams, max_new_tokens)
+            for index, found in zip(doubtful, again, strict=True):
+                results[index] = found
+        return results
+
+    def _decode(
+        self, looks: Sequence[Sequence[np.ndarray]], n_beams: int, max_new_tokens: int
+    ) -> list[list[Decoded]]:
+        """Args: looks, the views of each formula, as many of one as of another."""
+        results: list[list[Decoded]] = [[] for _ in looks]
+        n_views = len(looks[0]) if looks else 1
+        shapes = [tuple(np.max([view.shape for view in of_one], axis=0)) for of_one in looks]
+        for indices in shape_batches(shapes, PIXEL_BUDGET // (n_beams * n_views)):
+            pixel_values, sizes = stack_pictures([view for i in indices for view in looks[i]])
+            decoded = self._generate(pixel_values, sizes, n_beams, max_new_tokens, n_views)
             for place, index in enumerate(indices):
                 results[index] = decoded[place * n_beams : (place + 1) * n_beams]
         return results
 
     def _generate(
-        self, pixel_values: Tensor, sizes: Tensor, n_beams: int, max_new_tokens: int
+        self, pixel_values: Tensor, sizes: Tensor, n_beams: int, max_new_tokens: int, n_views: int
     ) -> list[Decoded]:
         found = decode(
             self.model,
@@ -150,6 +169,7 @@ class Recognizer:
             max_new_tokens,
             self.unwritable,
             Prior(self.language, LANGUAGE_WEIGHT, LANGUAGE_BONUS) if self.language else None,
+            n_views,
         )
         candidates = [candidate for beams in found for candidate in beams]
         texts = self.tokenizer.batch_decode([list(c.token_ids) for c in candidates])

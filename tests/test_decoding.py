@@ -66,7 +66,17 @@ def prior_log_probability(prior: Prior, found: Candidate) -> float:
 
 @torch.no_grad()
 def step_by_step(model: RecognizerModel, ids: list[int], pixels: torch.Tensor) -> torch.Tensor:
-    """Log-probabilities (T, V) of what may follow each token, computed anew, without a cache."""
+    """Log-probabilities (T, V) of what may follow each token, computed anew, without a cache; of
+    several pictures their mean."""
+    logits = torch.stack([free_logits(model, ids, picture[None]) for picture in pixels])
+    logits[:, :, list(FORBIDDEN)] = -torch.inf
+    states = [GRAMMAR.start]
+    for token_id in ids[1:]:
+        states.append(GRAMMAR.after(states[-1], token_id))
+    return GRAMMAR.constrained(states, logits.log_softmax(dim=-1).mean(dim=0))
+
+
+def free_logits(model: RecognizerModel, ids: list[int], pixels: torch.Tensor) -> torch.Tensor:
     tracker, places = PlaceTracker(VOCABULARY), [NOWHERE]
     encoded = model.encoder(pixels)
     for t in range(1, len(ids) + 1):
@@ -79,25 +89,23 @@ def step_by_step(model: RecognizerModel, ids: list[int], pixels: torch.Tensor) -
         looked = looked_at(out.cross_attentions[-GUIDED_LAYERS:], columns=96 // 8)
         if t < len(ids):
             places.append(tracker.step(ids[t], tuple(looked[0].tolist())))
-    logits = out.logits[0]
-    logits[:, list(FORBIDDEN)] = -torch.inf
-    states = [GRAMMAR.start]
-    for token_id in ids[1:]:
-        states.append(GRAMMAR.after(states[-1], token_id))
-    return GRAMMAR.constrained(states, logits.log_softmax(dim=-1))
+    return out.logits[0]
 
 
 @pytest.mark.parametrize("prior", [None, random_prior(0.5)], ids=["no prior", "a prior"])
-@pytest.mark.parametrize("n_beams", [1, 3])
+@pytest.mark.parametrize(("n_beams", "n_views"), [(1, 1), (3, 1), (1, 2), (3, 2)])
 def test_what_is_written_has_the_probability_that_a_run_without_cache_gives_it(
-    model, n_beams, prior
+    model, n_beams, n_views, prior
 ):
-    """With a prior too it is the recogniser's own."""
-    for i, beams in enumerate(run(model, n_beams, prior=prior)):
+    """With a prior too it is the recogniser's own; of several views it is their mean."""
+    pixels, sizes = pictures(2 * n_views)
+    read = decode(model, pixels, sizes, GRAMMAR, n_beams, LIMIT, FORBIDDEN, prior, n_views)
+    assert len(read) == 2
+    for views, beams in zip(pixels.split(n_views), read, strict=True):
         for found in beams:
             n_written = sum(p > -torch.inf for p in found.token_log_probabilities)
             ids = [1, *found.token_ids[:n_written], *([2] if found.is_whole else [])]
-            scores = step_by_step(model, ids[:-1], pictures()[0][i : i + 1])
+            scores = step_by_step(model, ids[:-1], views)
             wanted = scores[torch.arange(len(ids) - 1), torch.tensor(ids[1:])].sum()
             assert found.log_probability == pytest.approx(float(wanted), abs=1e-3)
 

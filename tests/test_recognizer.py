@@ -52,6 +52,25 @@ def test_as_many_candidates_are_found_as_there_are_beams(recognizer):
         assert len(recognizer.decode(picture, n_beams, max_new_tokens=8)[0]) == n_beams
 
 
+def test_what_is_doubtful_is_looked_at_again(recognizer, monkeypatch):
+    pictures = [np.full((30, 60 + 8 * i), 255, np.uint8) for i in range(3)]
+    config = recognizer.model.config
+    monkeypatch.setattr(config, "confidence_weights", [0.0, 0.0, 0.0], raising=False)
+    monkeypatch.setattr(config, "confidence_offset", 9.0, raising=False)
+    sure = recognizer.decode(pictures, 2, max_new_tokens=8)
+    config.confidence_offset = -9.0
+    again = recognizer.decode(pictures, 2, max_new_tokens=8)
+    assert [len(found) for found in again] == [2, 2, 2]
+    for once, twice in zip(sure, again, strict=True):
+        assert once[0].log_probability != pytest.approx(twice[0].log_probability, abs=1e-5)
+    # Together they read as alone, in the order given.
+    alone = [recognizer.decode([picture], 2, max_new_tokens=8)[0] for picture in pictures]
+    assert [found[0].canonical for found in alone] == [found[0].canonical for found in again]
+    greedy = recognizer.decode(pictures, max_new_tokens=8)
+    config.confidence_offset = 9.0
+    assert greedy == recognizer.decode(pictures, max_new_tokens=8)
+
+
 def test_the_log_probability_is_that_of_the_decoded_tokens(recognizer):
     picture = np.full((24, 56), 255, np.uint8)
     found = recognizer.decode([picture], max_new_tokens=6)[0][0]
