@@ -102,7 +102,7 @@ class LatexOCR:
         return results
 
     def read_page(
-        self, image: Source, n_alternatives: int = 0, progress: Progress | None = None
+        self, image: Source, n_alternatives: int = 3, progress: Progress | None = None
     ) -> Page:
         """Find the equations of a page and read them. A blank page has none.
 

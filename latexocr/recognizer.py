@@ -29,7 +29,7 @@ PIXEL_BUDGET = 400_000  # padded pixels per batch: more saves nothing on a CPU a
 MAX_NEW_TOKENS = 200
 # Of the language model (see decoding.Prior), chosen on the selection set.
 LANGUAGE_WEIGHT, LANGUAGE_BONUS = 0.25, 1.5
-SURE = 0.8  # readings with less confidence are looked at again
+SURE = 0.7  # readings with less confidence are looked at again
 LEAST_PROBABILITY = 1e-6  # of a token: what is less likely says nothing more
 
 
