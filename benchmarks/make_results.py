@@ -109,6 +109,10 @@ SETS = (
     *_READING,
     *map(_with_beams, _READING),
     ReportSet(
+        "photo_lines_page", "lines of real photos with their page, four beams", "development",
+        "recognizer", (*_PHOTO_OPTIONS, "--beams", "4", "--together"), _PHOTOS,
+    ),
+    ReportSet(
         "detector_synthetic", "generated pages", "report", "detector",
         ("--data", _SYNTHETIC, "--ink", _INK, "--formulas", *_LISTS),
         (_SYNTHETIC, _INK, "{data}/formulas.tar.gz"),

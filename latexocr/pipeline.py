@@ -22,7 +22,7 @@ from latexocr.page_boxes import find_equations
 from latexocr.pictures import Source, load_picture
 from latexocr.quantized import load_quickest
 from latexocr.reading_order import reading_order
-from latexocr.recognizer import Reading
+from latexocr.recognizer import Decoded, Reading
 from latexocr.regions import prepare_box
 
 READ_TOGETHER = 8  # equations of a page, between two reports of progress
@@ -147,14 +147,18 @@ class LatexOCR:
         n_alternatives: int,
         progress: Progress | None,
     ) -> list[Reading | ImageError]:
-        readings: list[Reading | ImageError] = []
+        pictures: list[np.ndarray | ImageError] = []
+        candidates: list[list[Decoded]] = []
         for start in range(0, len(boxes), READ_TOGETHER):
-            chosen = boxes[start : start + READ_TOGETHER]
-            pictures = [self._prepare_box(page, box) for box in chosen]
-            readings += self._read_prepared(pictures, n_alternatives)
+            chosen = [self._prepare_box(page, box) for box in boxes[start : start + READ_TOGETHER]]
+            inked = [picture for picture in chosen if not isinstance(picture, ImageError)]
+            candidates += self.recognizer.decode(inked, n_alternatives + 1)
+            pictures += chosen
             if progress:
-                progress(len(readings), len(boxes))
-        return readings
+                progress(len(pictures), len(boxes))
+        candidates = self.recognizer.in_context(candidates)
+        readings = iter(self.recognizer.readings(candidates, n_alternatives))
+        return [one if isinstance(one, ImageError) else next(readings) for one in pictures]
 
     def _find(self, picture: Image.Image) -> tuple[list[Detection], int]:
         """Equations of the picture, turned by the degrees that read best.

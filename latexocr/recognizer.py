@@ -15,6 +15,7 @@ import torch
 from torch import Tensor
 from transformers import PreTrainedTokenizerFast
 
+from latexocr.context import Scored, order_in_context
 from latexocr.decoding import Prior, decode
 from latexocr.errors import ModelError, TexError
 from latexocr.grammar import Grammar
@@ -51,12 +52,14 @@ class Reading:
 class Decoded:
     """One decoded sequence: canonical LaTeX and the log-probability of its tokens, summed.
 
-    token_probabilities: from 0 to 1, of each token of canonical."""
+    token_probabilities: from 0 to 1, of each token of canonical. is_whole: whether it came to its
+    end before the limit."""
 
     canonical: str
     log_probability: float
     n_tokens: int
     token_probabilities: tuple[float, ...] = ()
+    is_whole: bool = True
 
 
 class Recognizer:
@@ -124,7 +127,12 @@ class Recognizer:
         self, pictures: Sequence[np.ndarray], n_alternatives: int = 0
     ) -> list[Reading]:
         """As read_batch, for pictures that imaging.standardize has made, (h, w) uint8."""
-        candidates = self.decode(pictures, n_beams=n_alternatives + 1 if n_alternatives else 1)
+        return self.readings(self.decode(pictures, n_alternatives + 1), n_alternatives)
+
+    def readings(
+        self, candidates: Sequence[Sequence[Decoded]], n_alternatives: int
+    ) -> list[Reading]:
+        """What decode and in_context found, as a person gets it."""
         return [self._reading(found, n_alternatives) for found in candidates]
 
     @torch.inference_mode()
@@ -142,6 +150,18 @@ class Recognizer:
             for index, found in zip(doubtful, again, strict=True):
                 results[index] = found
         return results
+
+    def in_context(self, lines: Sequence[list[Decoded]]) -> list[list[Decoded]]:
+        """The candidates of all lines of a page, put in order once more: see context.py."""
+        if self.language is None:
+            return list(lines)
+        scored = [[self._scored(candidate) for candidate in found] for found in lines]
+        orders = order_in_context(self.language, scored)
+        return [[found[i] for i in order] for found, order in zip(lines, orders, strict=True)]
+
+    def _scored(self, candidate: Decoded) -> Scored:
+        ids = tuple(self.tokenizer(candidate.canonical).input_ids)
+        return Scored(ids, candidate.log_probability if candidate.is_whole else -math.inf)
 
     def _decode(
         self, looks: Sequence[Sequence[np.ndarray]], n_beams: int, max_new_tokens: int
@@ -179,11 +199,12 @@ class Recognizer:
                 c.log_probability,
                 len(c.token_ids) + c.is_whole,
                 tuple(math.exp(value) for value in c.token_log_probabilities),
+                c.is_whole,
             )
             for text, c in zip(texts, candidates, strict=True)
         ]
 
-    def _reading(self, candidates: list[Decoded], n_alternatives: int) -> Reading:
+    def _reading(self, candidates: Sequence[Decoded], n_alternatives: int) -> Reading:
         """The likeliest candidate that is valid LaTeX, the others as alternatives."""
         ordered = sorted(candidates, key=lambda c: not is_valid(c.canonical))
         unique: dict[str, float] = {}

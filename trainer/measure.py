@@ -71,6 +71,7 @@ def _recognizer_options(parser: argparse.ArgumentParser) -> None:
     add("--part", choices=sorted(PARTS), help="part of a data set that is split by file name")
     add("--limit", type=int, help="measure the first so many examples only")
     add("--beams", type=int, default=1, help="1 is greedy decoding")
+    add("--together", action="store_true", help="lines in the light of the others of their page")
     add("--timed", type=int, default=N_TIMED, help="pictures to time one at a time; 0 for none")
     add("--readings", type=Path, help="JSON lines file to write truths and readings to")
     add("--full", action="store_true", help="all metrics, also those that draw; so does --report")
@@ -114,7 +115,9 @@ def figures_of(arguments: argparse.Namespace) -> dict[str, Any]:
 def _recognizer_figures(arguments: argparse.Namespace) -> dict[str, Any]:
     examples = _examples(arguments)
     recognizer = load_recognizer(resolve(arguments.model, "recognizer"))
-    figures, readings = measure_recognizer(recognizer, examples, arguments.beams, arguments.timed)
+    figures, readings = measure_recognizer(
+        recognizer, examples, arguments.beams, arguments.timed, arguments.together
+    )
     confidences = [recognizer.confidence(reading) for reading in readings]
     if arguments.readings:
         write_readings(arguments.readings, examples, readings, confidences)

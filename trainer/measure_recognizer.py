@@ -32,16 +32,23 @@ NOTHING = Decoded("", 0.0, 0)  # read from a picture without ink
 
 
 def measure_recognizer(
-    recognizer: Recognizer, examples: Sequence[Example], n_beams: int = 1, n_timed: int = N_TIMED
+    recognizer: Recognizer,
+    examples: Sequence[Example],
+    n_beams: int = 1,
+    n_timed: int = N_TIMED,
+    together: bool = False,
 ) -> tuple[dict[str, Any], list[Decoded]]:
     """Figures of a recogniser on examples, and its readings.
 
+    Args: together, the lines of a page are read in the light of each other, as the page pipeline
+        reads them; they are named PAGE:NUMBER.
     Returns: exprate, le1, le2, cer (percent; see metrics.RecognitionScore), ci95 of exprate,
         seconds_per_picture in batches, and median and 95th percentile of the milliseconds from an
         array in memory to LaTeX, one picture at a time, imaging included."""
     pictures = [_standard(example, recognizer) for example in examples]
     start = time.perf_counter()
-    readings = _decode(recognizer, pictures, n_beams)
+    pages = [example.name.rpartition(":")[0] for example in examples] if together else None
+    readings = _decode(recognizer, pictures, n_beams, pages)
     seconds = time.perf_counter() - start
     score = score_readings([e.latex for e in examples], [r.canonical for r in readings])
     figures = asdict(score) | {
@@ -69,13 +76,20 @@ def _standard(example: Example, recognizer: Recognizer) -> np.ndarray | None:
 
 
 def _decode(
-    recognizer: Recognizer, pictures: Sequence[np.ndarray | None], n_beams: int
+    recognizer: Recognizer,
+    pictures: Sequence[np.ndarray | None],
+    n_beams: int,
+    pages: Sequence[str] | None = None,
 ) -> list[Decoded]:
     """Readings in the order of the pictures. A picture that cannot be read is a wrong reading, not
-    a reason to leave it out."""
-    good = [picture for picture in pictures if picture is not None]
-    found = iter(recognizer.decode(good, n_beams))
-    return [NOTHING if picture is None else next(found)[0] for picture in pictures]
+    a reason to leave it out. Args: pages, which page each is of, if it is of one."""
+    good = [i for i, picture in enumerate(pictures) if picture is not None]
+    found = dict(zip(good, recognizer.decode([pictures[i] for i in good], n_beams), strict=True))
+    for page in sorted(set(pages or ()) - {""}):
+        lines = [i for i in good if pages[i] == page]
+        in_context = recognizer.in_context([found[i] for i in lines])
+        found |= zip(lines, in_context, strict=True)
+    return [found[i][0] if i in found else NOTHING for i in range(len(pictures))]
 
 
 def time_single(recognizer: Recognizer, examples: Sequence[Example], n_beams: int) -> list[float]:
