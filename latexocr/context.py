@@ -4,7 +4,7 @@ Whoever writes `x` in one line hardly means `X` in the next, and a step of a cal
 most of the step before. So readings are put in order once more when all lines of a page have been
 read: what stands in the other lines, and what followed there, is likelier to come again.
 
-    order = order_in_context(language, lines)     # of each line's readings, the best first
+    orders = order_in_context(language, lines)     # of each line's readings, the best first
 
 Source: Kuhn and De Mori 1990, "A cache-based natural language model for speech recognition",
 doi:10.1109/34.56193, with longer pasts mixed in as Jelinek and Mercer 1980 do.
@@ -41,13 +41,15 @@ class Scored:
     log_probability: float
 
 
-def order_in_context(language: LanguageModel, lines: Sequence[Sequence[Scored]]) -> list[list[int]]:
-    """The places of each line's readings, the best first, each line in the light of the others.
+def order_in_context(
+    language: LanguageModel, lines: Sequence[Sequence[Scored]]
+) -> list[list[tuple[int, float]]]:
+    """The readings of each line, the best first, each line in the light of the others.
 
-    Args: lines, the readings of each, the likeliest first; at least one of each line.
-    Returns: for each line a permutation of its readings; a line on its own stays as it is."""
-    if len(lines) < 2:
-        return [list(range(len(readings))) for readings in lines]
+    Args: lines, the readings of each, at least one of each line.
+    Returns: for each line the places of its readings, with the scores that decided, in nats."""
+    if not lines:
+        return []
     expected = _log_probabilities(language, [one for readings in lines for one in readings])
     of_line = _split(expected, [len(readings) for readings in lines])
     own = []
@@ -67,7 +69,7 @@ def order_in_context(language: LanguageModel, lines: Sequence[Sequence[Scored]])
             for reading, expectation in zip(readings, expectations, strict=True)
         ]
         everything.add(followers)
-        orders.append(sorted(range(len(readings)), key=lambda i: -scores[i]))
+        orders.append(sorted(enumerate(scores), key=lambda item: -item[1]))
     return orders
 
 

@@ -46,12 +46,14 @@ class Candidate:
     before the limit; if so, that counts as a token too.
 
     token_log_probabilities has one for each of token_ids, none for the end. If a candidate was
-    broken off, tokens that close what was open follow; their probability is 0."""
+    broken off, tokens that close what was open follow; their probability is 0. score is what the
+    search went by: the log-probability and what the prior adds."""
 
     token_ids: tuple[int, ...]
     log_probability: float
     is_whole: bool
     token_log_probabilities: tuple[float, ...] = ()
+    score: float = 0.0
 
 
 @torch.inference_mode()
@@ -219,8 +221,9 @@ class _Search:
             for state, ended in zip(self.states, self.ended.tolist(), strict=True)
         ]
         whole = [[*tokens, *ending] for tokens, ending in zip(self.written, endings, strict=True)]
-        rows = zip(whole, self.own.tolist(), self.ended.tolist(), strict=True)
-        found = [_candidate(tokens, score, ended) for tokens, score, ended in rows]
+        scores = self.scores.flatten().tolist()
+        rows = zip(whole, self.own.tolist(), self.ended.tolist(), scores, strict=True)
+        found = [_candidate(*row) for row in rows]
         return [found[i * self.n_beams : (i + 1) * self.n_beams] for i in range(self.n_formulas)]
 
 
@@ -237,6 +240,9 @@ def turning_in_circles(token_ids: Sequence[int]) -> list[int]:
     return sorted(found)
 
 
-def _candidate(written: Sequence[tuple[int, float]], score: float, ended: bool) -> Candidate:
+def _candidate(
+    written: Sequence[tuple[int, float]], log_probability: float, ended: bool, score: float
+) -> Candidate:
     token_ids = tuple(token for token, _ in written)
-    return Candidate(token_ids, score, ended, tuple(likely for _, likely in written))
+    each = tuple(likely for _, likely in written)
+    return Candidate(token_ids, log_probability, ended, each, score)

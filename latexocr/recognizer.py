@@ -7,7 +7,7 @@ print(reading.latex, reading.confidence, reading.alternatives)
 
 import math
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
@@ -15,6 +15,7 @@ import torch
 from torch import Tensor
 from transformers import PreTrainedTokenizerFast
 
+from latexocr.confidence import confidence_of, leads
 from latexocr.context import Scored, order_in_context
 from latexocr.decoding import Prior, decode
 from latexocr.errors import ModelError, TexError
@@ -31,7 +32,6 @@ MAX_NEW_TOKENS = 200
 # Of the language model (see decoding.Prior), chosen on the selection set.
 LANGUAGE_WEIGHT, LANGUAGE_BONUS = 0.25, 1.5
 SURE = 0.7  # readings with less confidence are looked at again
-LEAST_PROBABILITY = 1e-6  # of a token: what is less likely says nothing more
 
 
 @dataclass(frozen=True)
@@ -53,13 +53,17 @@ class Decoded:
     """One decoded sequence: canonical LaTeX and the log-probability of its tokens, summed.
 
     token_probabilities: from 0 to 1, of each token of canonical. is_whole: whether it came to its
-    end before the limit."""
+    end before the limit. score: what candidates are put in order by, the log-probability and what
+    the language model adds; lead: how far it is above the best of the others, None if there were
+    none to search for."""
 
     canonical: str
     log_probability: float
     n_tokens: int
     token_probabilities: tuple[float, ...] = ()
     is_whole: bool = True
+    score: float = 0.0
+    lead: float | None = None
 
 
 class Recognizer:
@@ -149,15 +153,20 @@ class Recognizer:
             again = self._decode(looks, n_beams, max_new_tokens)
             for index, found in zip(doubtful, again, strict=True):
                 results[index] = found
+            results = [_with_leads(found) for found in results]
         return results
 
     def in_context(self, lines: Sequence[list[Decoded]]) -> list[list[Decoded]]:
-        """The candidates of all lines of a page, put in order once more: see context.py."""
-        if self.language is None:
+        """The candidates of all lines of a page, put in order once more: see context.py. A line
+        on its own, and candidates that were not searched for, stay as they are."""
+        if self.language is None or len(lines) < 2 or max(map(len, lines)) < 2:
             return list(lines)
         scored = [[self._scored(candidate) for candidate in found] for found in lines]
         orders = order_in_context(self.language, scored)
-        return [[found[i] for i in order] for found, order in zip(lines, orders, strict=True)]
+        return [
+            _with_leads([replace(found[i], score=score) for i, score in order])
+            for found, order in zip(lines, orders, strict=True)
+        ]
 
     def _scored(self, candidate: Decoded) -> Scored:
         ids = tuple(self.tokenizer(candidate.canonical).input_ids)
@@ -200,6 +209,7 @@ class Recognizer:
                 len(c.token_ids) + c.is_whole,
                 tuple(math.exp(value) for value in c.token_log_probabilities),
                 c.is_whole,
+                c.score,
             )
             for text, c in zip(texts, candidates, strict=True)
         ]
@@ -225,31 +235,13 @@ class Recognizer:
             return candidate.canonical  # better an odd formula to correct than none
 
     def confidence(self, candidate: Decoded) -> float:
-        """Estimate from 0 to 1 that a reading is right in every token.
-
-        A logistic curve over confidence_features, fitted on the selection set (trainer.calibrate),
-        since the product of probabilities, which is what weights without that curve have, says
-        too little. Source: Platt 1999."""
-        config = self.model.config
-        if not hasattr(config, "confidence_weights"):
-            return math.exp(candidate.log_probability)
-        features = confidence_features(candidate)
-        value = float(np.dot(config.confidence_weights, features)) + config.confidence_offset
-        return float(1 / (1 + np.exp(-np.clip(value, -30, 30))))
+        """Estimate from 0 to 1 that a reading is right in every token: see confidence.py."""
+        return confidence_of(self.model.config, candidate)
 
 
-def confidence_features(candidate: Decoded) -> np.ndarray:
-    """What tells right readings from wrong ones, (3,): how unlikely all tokens are and how unlikely
-    the unlikeliest is, both as the root of the negative log-probability, and the log of how many
-    there are. Of a long formula that is as likely as a short one, each token is surer."""
-    least = min(candidate.token_probabilities, default=math.exp(candidate.log_probability))
-    return np.array(
-        [
-            math.sqrt(max(0.0, -candidate.log_probability)),
-            math.sqrt(-math.log(min(1.0, max(least, LEAST_PROBABILITY)))),
-            math.log1p(candidate.n_tokens),
-        ]
-    )
+def _with_leads(candidates: Sequence[Decoded]) -> list[Decoded]:
+    ahead = leads([c.score for c in candidates], [c.is_whole for c in candidates])
+    return [replace(c, lead=lead) for c, lead in zip(candidates, ahead, strict=True)]
 
 
 def stack_pictures(pictures: Sequence[np.ndarray]) -> tuple[Tensor, Tensor]:

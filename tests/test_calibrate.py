@@ -15,6 +15,11 @@ ONE_DOUBT = Decoded("x + y", -0.7, 4, (0.99, 0.99, 0.51))
 MANY_DOUBTS = Decoded("x + y", -0.7, 4, (0.8, 0.8, 0.8))
 
 
+AHEAD = Decoded("x", -0.3, 2, (0.8,), score=0.1, lead=5.0)
+NECK_AND_NECK = Decoded("x", -0.3, 2, (0.8,), score=0.1, lead=0.05)
+UNUSUAL = Decoded("x", -0.3, 2, (0.8,), score=-1.9, lead=5.0)
+
+
 @pytest.fixture(scope="module")
 def embedded() -> Recognizer:
     return Recognizer.from_pretrained("latexocr/weights/recognizer", "cpu")
@@ -22,8 +27,20 @@ def embedded() -> Recognizer:
 
 @pytest.mark.parametrize(
     ("surer", "less_sure"),
-    [(SURE, UNSURE), (SURE, ONE_DOUBT), (MANY_DOUBTS, ONE_DOUBT)],
-    ids=["likelier", "likelier and shorter", "as likely, but no token stands out"],
+    [
+        (SURE, UNSURE),
+        (SURE, ONE_DOUBT),
+        (MANY_DOUBTS, ONE_DOUBT),
+        (AHEAD, NECK_AND_NECK),
+        (AHEAD, UNUSUAL),
+    ],
+    ids=[
+        "likelier",
+        "likelier and shorter",
+        "as likely, but no token stands out",
+        "as likely, but the next is far behind",
+        "as likely by the picture, but usual LaTeX",
+    ],
 )
 def test_the_embedded_weights_know_which_reading_to_trust(embedded, surer, less_sure):
     assert 1 >= embedded.confidence(surer) > embedded.confidence(less_sure) >= 0
@@ -35,6 +52,8 @@ def test_a_reading_without_token_probabilities_has_a_confidence(embedded):
 
 def test_an_impossible_token_leaves_the_confidence_a_number(embedded):
     assert embedded.confidence(Decoded("x", -800.0, 2, (0.0,))) == pytest.approx(0, abs=1e-3)
+    beaten = Decoded("x", -800.0, 2, (0.0,), score=-1e4, lead=-1e4)
+    assert embedded.confidence(beaten) == pytest.approx(0, abs=1e-3)
 
 
 def test_weights_that_were_never_calibrated_say_the_probability_itself():
@@ -70,6 +89,7 @@ def test_calibrated_weights_come_back_from_their_folder(tmp_path, monkeypatch):
     calibrate.main()
     kept = json.loads((folder / "config.json").read_text())
     assert len(kept["confidence_weights"]) == 3
+    assert len(kept["search_confidence_weights"]) == 5
     # Nothing that random weights read is right, and the curve has seen that.
     random_words = Decoded("x " * 100, -800.0, 100, (0.001,) * 100)
     assert 0 < Recognizer.from_pretrained(folder, "cpu").confidence(random_words) < 0.2

@@ -1,10 +1,11 @@
-"""Fit a recogniser's confidence: how often is a reading right, given the probabilities and the
-number of its tokens?
+"""Fit a recogniser's confidence: how often is a reading right, given what is known of its
+probability?
 
     python -m trainer.calibrate --model runs/crohme_small/final --data crohme_test2013.tar.gz
 
 Use the set that weights are selected on, never one that figures are reported on. The numbers are
-written into the model's config.json.
+written into the model's config.json: one curve for greedy readings, and one for those of a search
+of four beams, which is what the app does.
 """
 
 import argparse
@@ -17,10 +18,13 @@ from pathlib import Path
 import numpy as np
 import torch
 
+from latexocr.confidence import greedy_features, search_features
 from latexocr.hub import resolve
-from latexocr.recognizer import Recognizer, confidence_features
+from latexocr.recognizer import Recognizer
 from trainer.data.examples import load_examples
 from trainer.metrics import token_edits
+
+N_BEAMS = 4  # of the app
 
 
 def fit_logistic(
@@ -52,16 +56,29 @@ def fit_logistic(
 
 def calibrate(
     recognizer: Recognizer, data: str, labels: str | None = None
-) -> tuple[np.ndarray, float]:
-    """Weights of recognizer.confidence_features and offset for greedy readings of a data set."""
+) -> dict[str, list[float] | float]:
+    """Fit both curves to readings of a data set; the model's configuration knows them afterwards.
+
+    Returns: what was set in it."""
     examples = load_examples(data, labels)
     pictures = [example.sample(recognizer.symbol_px, None, None).pixels for example in examples]
-    found = [candidates[0] for candidates in recognizer.decode(pictures)]
-    right = [
-        token_edits(example.latex, reading.canonical)[0] == 0
-        for example, reading in zip(examples, found, strict=True)
-    ]
-    return fit_logistic(np.stack([confidence_features(reading) for reading in found]), right)
+    fitted: dict[str, list[float] | float] = {}
+    # Greedy first: its curve decides what a search looks at again.
+    for name, features, n_beams in (
+        ("confidence", greedy_features, 1),
+        ("search_confidence", search_features, N_BEAMS),
+    ):
+        found = [candidates[0] for candidates in recognizer.decode(pictures, n_beams)]
+        right = [
+            token_edits(example.latex, reading.canonical)[0] == 0
+            for example, reading in zip(examples, found, strict=True)
+        ]
+        weights, offset = fit_logistic(np.array([features(reading) for reading in found]), right)
+        fitted[f"{name}_weights"] = [round(float(weight), 4) for weight in weights]
+        fitted[f"{name}_offset"] = round(offset, 4)
+        for key, value in fitted.items():
+            setattr(recognizer.model.config, key, value)
+    return fitted
 
 
 def main() -> None:
@@ -73,15 +90,11 @@ def main() -> None:
     arguments = parser.parse_args()
     torch.set_num_threads(os.cpu_count() or 1)
     folder = arguments.model or resolve(None, "recognizer")
-    weights, offset = calibrate(
-        Recognizer.from_pretrained(folder), arguments.data, arguments.labels
-    )
+    fitted = calibrate(Recognizer.from_pretrained(folder), arguments.data, arguments.labels)
     path = folder / "config.json"
-    config = json.loads(path.read_text(encoding="utf-8"))
-    rounded = [round(float(weight), 4) for weight in weights]
-    config |= {"confidence_weights": rounded, "confidence_offset": round(offset, 4)}
+    config = json.loads(path.read_text(encoding="utf-8")) | fitted
     path.write_text(json.dumps(config, indent=2, sort_keys=True) + "\n", encoding="utf-8")
-    print(f"{path}: weights {rounded}, offset {offset:.4f}")
+    print(f"{path}: {fitted}")
 
 
 if __name__ == "__main__":
