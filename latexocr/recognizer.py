@@ -31,7 +31,8 @@ PIXEL_BUDGET = 400_000  # padded pixels per batch: more saves nothing on a CPU a
 MAX_NEW_TOKENS = 200
 # Of the language model (see decoding.Prior), chosen on the selection set.
 LANGUAGE_WEIGHT, LANGUAGE_BONUS = 0.25, 1.5
-SURE = 0.7  # readings with less confidence are looked at again
+SURE = 0.7  # readings with less confidence are looked at again,
+CLOSER_BEAMS = 6  # with at least so many beams
 
 
 @dataclass(frozen=True)
@@ -145,12 +146,13 @@ class Recognizer:
     ) -> list[list[Decoded]]:
         """Canonical LaTeX of prepared pictures, n_beams candidates each, the likeliest first.
 
-        With more than one beam, what is doubtful is read again from several views (views.py)."""
+        With more than one beam, what is doubtful is read again from several views (views.py), and
+        has CLOSER_BEAMS candidates if these are more."""
         results = self._decode([[picture] for picture in pictures], n_beams, max_new_tokens)
         if n_beams > 1:
             doubtful = [i for i, found in enumerate(results) if self.confidence(found[0]) < SURE]
             looks = [views(pictures[i]) for i in doubtful]
-            again = self._decode(looks, n_beams, max_new_tokens)
+            again = self._decode(looks, max(n_beams, CLOSER_BEAMS), max_new_tokens)
             for index, found in zip(doubtful, again, strict=True):
                 results[index] = found
             results = [_with_leads(found) for found in results]

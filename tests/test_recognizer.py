@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from latexocr.errors import ImageError, ModelError
-from latexocr.recognizer import Recognizer, shape_batches
+from latexocr.recognizer import CLOSER_BEAMS, Recognizer, shape_batches
 from tests.tiny import tiny_recognizer
 
 
@@ -47,9 +47,10 @@ def test_a_batch_reads_as_one_by_one_in_the_order_given(recognizer):
 
 
 def test_as_many_candidates_are_found_as_there_are_beams(recognizer):
+    """Of what is doubtful, as all is to random weights, at least as many as a closer look has."""
     picture = [np.full((30, 60), 255, np.uint8)]
-    for n_beams in (1, 4):
-        assert len(recognizer.decode(picture, n_beams, max_new_tokens=8)[0]) == n_beams
+    for n_beams, n_found in ((1, 1), (4, CLOSER_BEAMS), (8, 8)):
+        assert len(recognizer.decode(picture, n_beams, max_new_tokens=8)[0]) == n_found
 
 
 def test_what_is_doubtful_is_looked_at_again(recognizer, monkeypatch):
@@ -60,7 +61,7 @@ def test_what_is_doubtful_is_looked_at_again(recognizer, monkeypatch):
     sure = recognizer.decode(pictures, 2, max_new_tokens=8)
     config.confidence_offset = -9.0
     again = recognizer.decode(pictures, 2, max_new_tokens=8)
-    assert [len(found) for found in again] == [2, 2, 2]
+    assert [len(found) for found in sure + again] == [2, 2, 2] + 3 * [CLOSER_BEAMS]
     for once, twice in zip(sure, again, strict=True):
         assert once[0].log_probability != pytest.approx(twice[0].log_probability, abs=1e-5)
     # Together they read as alone, in the order given.
