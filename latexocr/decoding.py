@@ -79,42 +79,41 @@ def decode(
     columns = pixel_values.shape[3] // STRIDE
     n_formulas = len(pixel_values) // n_views
     search = _Search(model, grammar, n_formulas, n_beams, forbidden, prior, n_views)
-    encoded = _repeated(encoded, n_beams, n_views)
+    views = torch.arange(n_views, device=model.device)
+    # Of each row, which is a view of a beam of a formula, the picture that it looks at.
+    picture = torch.arange(n_formulas, device=model.device)[:, None, None] * n_views + views
+    picture = picture.expand(-1, n_beams, -1).flatten()
     cache = EncoderDecoderCache(DynamicCache(), DynamicCache())
-    for _ in range(min(max_new_tokens, model.config.decoder.max_position_embeddings - 1)):
+    for step in range(min(max_new_tokens, model.config.decoder.max_position_embeddings - 1)):
+        # At first all beams of a formula are the same one, so one does for all.
+        spread = step == 0 and n_beams > 1
+        tokens, places = search.newest.repeat_interleave(n_views), search.places
+        n_rows = len(pixel_values) if spread else len(tokens)
         out = model(
             encoder_outputs=encoded,
-            decoder_input_ids=search.newest.repeat_interleave(n_views)[:, None],
-            places=search.places[:, None],
+            decoder_input_ids=tokens[:n_rows, None],
+            places=places[:n_rows, None],
             cache=cache,
             use_cache=True,
             output_attentions=True,
         )
-        origin = search.advance(
-            out.logits[:, -1].float(), looked_at(out.cross_attentions[-GUIDED_LAYERS:], columns)
-        )
+        logits = out.logits[:, -1].float()
+        looked = looked_at(out.cross_attentions[-GUIDED_LAYERS:], columns)
+        if spread:
+            logits, looked, encoded = logits[picture], looked[picture], _rows_of(encoded, picture)
+            cache.reorder_cache(picture)
+        origin = search.advance(logits, looked)
         if search.is_done():
             break
         if origin is not None:
             # All beams of a picture look at the same cells: only their own past moves with them.
-            views = torch.arange(n_views, device=origin.device)
             cache.self_attention_cache.reorder_cache((origin[:, None] * n_views + views).flatten())
     return search.results()
 
 
-def _repeated(encoded: InkEncoderOutput, times: int, n_views: int) -> InkEncoderOutput:
-    """All views of a formula for each of its beams."""
-    if times == 1:
-        return encoded
-
-    def repeated(rows: Tensor) -> Tensor:
-        of_formula = rows.unflatten(0, (-1, n_views))
-        return of_formula.repeat_interleave(times, dim=0).flatten(0, 1)
-
+def _rows_of(encoded: InkEncoderOutput, rows: Tensor) -> InkEncoderOutput:
     mask = encoded.attention_mask
-    return InkEncoderOutput(
-        repeated(encoded.last_hidden_state), None if mask is None else repeated(mask)
-    )
+    return InkEncoderOutput(encoded.last_hidden_state[rows], None if mask is None else mask[rows])
 
 
 class _Search:
