@@ -150,6 +150,7 @@ class Recognizer:
         has CLOSER_BEAMS candidates if these are more."""
         results = self._decode([[picture] for picture in pictures], n_beams, max_new_tokens)
         if n_beams > 1:
+            # Nobody is ahead yet (`lead`), so this is the curve of greedy readings.
             doubtful = [i for i, found in enumerate(results) if self.confidence(found[0]) < SURE]
             looks = [views(pictures[i]) for i in doubtful]
             again = self._decode(looks, max(n_beams, CLOSER_BEAMS), max_new_tokens)
