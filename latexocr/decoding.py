@@ -11,17 +11,17 @@ from dataclasses import dataclass
 
 import torch
 from torch import Tensor
-from transformers.cache_utils import DynamicCache, EncoderDecoderCache
 
 from latexocr.grammar import Grammar
 from latexocr.language import LanguageModel
-from latexocr.modeling import STRIDE, InkEncoderOutput, RecognizerModel
+from latexocr.modeling import STRIDE, RecognizerModel
 from latexocr.places import NOWHERE, PlaceTracker, looked_at
+from latexocr.stepping import Steps, of_formulas
 
-GUIDED_LAYERS = 2  # of the decoder, counted from its end, whose attention tells the place
 HOPELESS = 10.0  # candidates whose log-probability is so far below the best one's are given up
 MOST_TURNS = (12, 6, 4, 4, 4, 4, 4, 4)  # of a loop of 1, 2 and so on tokens
 LOOKED_BACK = max(length * turns for length, turns in enumerate(MOST_TURNS, 1))
+DONE_SHARE = 0.1  # of the formulas in work that are put aside together when they are done
 
 
 @dataclass(frozen=True)
@@ -75,45 +75,31 @@ def decode(
         after one another, one text being written for all of them; grammar, of the vocabulary;
         forbidden, ids that are never written; prior, what else makes a sequence likely. One beam is
         greedy decoding."""
-    encoded = model.encoder(pixel_values, picture_sizes)
     columns = pixel_values.shape[3] // STRIDE
     n_formulas = len(pixel_values) // n_views
+    steps: Steps = model.steps(model.encoder(pixel_values, picture_sizes), n_views)
     search = _Search(model, grammar, n_formulas, n_beams, forbidden, prior, n_views)
-    views = torch.arange(n_views, device=model.device)
-    # Of each row, which is a view of a beam of a formula, the picture that it looks at.
-    picture = torch.arange(n_formulas, device=model.device)[:, None, None] * n_views + views
-    picture = picture.expand(-1, n_beams, -1).flatten()
-    cache = EncoderDecoderCache(DynamicCache(), DynamicCache())
     for step in range(min(max_new_tokens, model.config.decoder.max_position_embeddings - 1)):
         # At first all beams of a formula are the same one, so one does for all.
         spread = step == 0 and n_beams > 1
         tokens, places = search.newest.repeat_interleave(n_views), search.places
         n_rows = len(pixel_values) if spread else len(tokens)
-        out = model(
-            encoder_outputs=encoded,
-            decoder_input_ids=tokens[:n_rows, None],
-            places=places[:n_rows, None],
-            cache=cache,
-            use_cache=True,
-            output_attentions=True,
-        )
-        logits = out.logits[:, -1].float()
-        looked = looked_at(out.cross_attentions[-GUIDED_LAYERS:], columns)
+        logits, attentions = steps.step(tokens[:n_rows], places[:n_rows])
+        looked = looked_at(attentions, columns)
         if spread:
-            logits, looked, encoded = logits[picture], looked[picture], _rows_of(encoded, picture)
-            cache.reorder_cache(picture)
-        origin = search.advance(logits, looked)
+            views = torch.arange(len(pixel_values), device=model.device).view(-1, 1, n_views)
+            rows = views.expand(-1, n_beams, -1).flatten()
+            logits, looked = logits[rows], looked[rows]
+            steps.follow(rows)
+        origin = search.advance(logits.float(), looked)
         if search.is_done():
             break
         if origin is not None:
-            # All beams of a picture look at the same cells: only their own past moves with them.
-            cache.self_attention_cache.reorder_cache((origin[:, None] * n_views + views).flatten())
+            steps.follow(of_formulas(origin, n_views))
+        left = search.put_aside()
+        if left is not None:
+            steps.keep(left)
     return search.results()
-
-
-def _rows_of(encoded: InkEncoderOutput, rows: Tensor) -> InkEncoderOutput:
-    mask = encoded.attention_mask
-    return InkEncoderOutput(encoded.last_hidden_state[rows], None if mask is None else mask[rows])
 
 
 class _Search:
@@ -132,7 +118,7 @@ class _Search:
     ) -> None:
         config = model.config
         self.end, self.pad = config.eos_token_id, config.pad_token_id
-        self.n_formulas, self.n_beams, self.n_views = n_formulas, n_beams, n_views
+        self.n_beams, self.n_views = n_beams, n_views
         device = model.device
         n_rows = n_formulas * n_beams
         self.forbidden = torch.tensor(sorted(forbidden), dtype=torch.int64, device=device)
@@ -148,6 +134,8 @@ class _Search:
         self.trackers = [[PlaceTracker(grammar.ids) for _ in range(n_views)] for _ in range(n_rows)]
         self.grammar = grammar
         self.states = [grammar.start] * n_rows
+        self.in_work = list(range(n_formulas))  # of each K rows, which formula they write
+        self.done: dict[int, list[Candidate]] = {}  # those that are put aside
 
     def advance(self, logits: Tensor, looked: Tensor) -> Tensor | None:
         """Write the next token of every beam.
@@ -166,9 +154,9 @@ class _Search:
             which[self.ended] = -torch.inf
             which[self.ended, self.pad] = 0.0  # what has ended stays as it is
         n_tokens = gains.shape[1]
-        totals = (self.scores.flatten()[:, None] + preferred).view(self.n_formulas, -1)
+        totals = (self.scores.flatten()[:, None] + preferred).view(len(self.scores), -1)
         self.scores, chosen = totals.topk(self.n_beams, dim=1)
-        first = torch.arange(self.n_formulas, device=chosen.device)[:, None] * self.n_beams
+        first = torch.arange(len(chosen), device=chosen.device)[:, None] * self.n_beams
         origin = (first + chosen // n_tokens).flatten()
         self.newest = (chosen % n_tokens).flatten()
         self.ended = self.ended[origin] | (self.newest == self.end)
@@ -209,12 +197,44 @@ class _Search:
         self.places = torch.tensor(places, device=self.places.device)
 
     def is_done(self) -> bool:
+        return bool(self._done_formulas().all())
+
+    def _done_formulas(self) -> Tensor:
+        """(B,) bool: nothing that could still be written would matter."""
         hopeless = self.scores < self.scores.max(dim=1, keepdim=True).values - HOPELESS
-        best_ended = self.ended.view(self.scores.shape)[:, :1]
-        return bool((self.ended.view(self.scores.shape) | (hopeless & best_ended)).all())
+        ended = self.ended.view(self.scores.shape)
+        return (ended | (hopeless & ended[:, :1])).all(dim=1)
+
+    def put_aside(self) -> Tensor | None:
+        """Drop the rows of formulas that are done, when these are many enough to be worth it.
+
+        Returns: the formulas that are left, by their places among those in work before, None if
+        these are all."""
+        done = self._done_formulas()
+        if int(done.sum()) < DONE_SHARE * len(done):
+            return None
+        found = self._candidates()
+        for place in done.nonzero().flatten().tolist():
+            self.done[self.in_work[place]] = found[place]
+        left = (~done).nonzero().flatten()
+        rows = of_formulas(left, self.n_beams)
+        self.in_work = [self.in_work[place] for place in left.tolist()]
+        self.scores, self.own, self.ended = self.scores[left], self.own[rows], self.ended[rows]
+        self.newest = self.newest[rows]
+        self.places = self.places.unflatten(0, (-1, self.n_views))[rows].flatten(0, 1)
+        if self.prior_state is not None:
+            self.prior_state = self.prior_state[:, rows]
+        for name in ("written", "trackers", "states"):
+            setattr(self, name, [getattr(self, name)[row] for row in rows.tolist()])
+        return left
 
     def results(self) -> list[list[Candidate]]:
-        """Candidates of each picture. Those that never ended come as far as they got, closed."""
+        """Candidates of each formula. Those that never ended come as far as they got, closed."""
+        found = self.done | dict(zip(self.in_work, self._candidates(), strict=True))
+        return [found[formula] for formula in sorted(found)]
+
+    def _candidates(self) -> list[list[Candidate]]:
+        """Of the formulas in work."""
         endings = [
             [] if ended else [(token, -torch.inf) for token in self.grammar.completion(state)]
             for state, ended in zip(self.states, self.ended.tolist(), strict=True)
@@ -223,7 +243,7 @@ class _Search:
         scores = self.scores.flatten().tolist()
         rows = zip(whole, self.own.tolist(), self.ended.tolist(), scores, strict=True)
         found = [_candidate(*row) for row in rows]
-        return [found[i * self.n_beams : (i + 1) * self.n_beams] for i in range(self.n_formulas)]
+        return [found[i : i + self.n_beams] for i in range(0, len(found), self.n_beams)]
 
 
 def turning_in_circles(token_ids: Sequence[int]) -> list[int]:

@@ -28,6 +28,8 @@ from transformers import (
 from transformers.modeling_outputs import BaseModelOutput, Seq2SeqLMOutput
 from transformers.utils import ModelOutput
 
+from latexocr.stepping import DecoderSteps
+
 STRIDE = 8  # pixels per cell of the grid that the decoder looks at
 COARSE_STRIDE = 16  # pixels per cell where self-attention runs; pictures are padded to it
 
@@ -282,6 +284,9 @@ class RecognizerModel(VisionEncoderDecoderModel):
     how far its batch was padded. Train from `logits`; `labels` are not taken (see
     trainer/objective.py)."""
 
+    # What the steps of decoding multiply in, where that is not what the weights are stored in.
+    products_dtype: torch.dtype | None = None
+
     def __init__(self, *args: object, **kwargs: object) -> None:
         super().__init__(*args, **kwargs)
         width = self.config.decoder.hidden_size
@@ -295,13 +300,18 @@ class RecognizerModel(VisionEncoderDecoderModel):
         else:
             super()._init_weights(module)
 
-    def _embedded(self, token_ids: Tensor, places: Tensor | None) -> Tensor:
-        """Embeddings (B, T, C) of tokens (B, T) at places (B, T, 2)."""
+    def embedded(self, token_ids: Tensor, places: Tensor | None) -> Tensor:
+        """Embeddings (..., C) of tokens (...) at places (..., 2)."""
         embedded = self.decoder.get_input_embeddings()(token_ids)
         if places is None:
             return embedded
         waves = place_waves(places, embedded.shape[-1]).to(embedded.dtype)
         return embedded + self.place(waves)
+
+    def steps(self, encoded: InkEncoderOutput, n_views: int = 1) -> DecoderSteps:
+        """The decoder one token at a time. Args: encoded, of n_views pictures of each formula after
+        one another."""
+        return DecoderSteps(self, encoded, n_views)
 
     def forward(
         self,
@@ -325,7 +335,7 @@ class RecognizerModel(VisionEncoderDecoderModel):
         elif not isinstance(encoder_outputs, InkEncoderOutput | BaseModelOutput):
             encoder_outputs = InkEncoderOutput(*encoder_outputs)
         decoded = self.decoder(
-            inputs_embeds=self._embedded(decoder_input_ids, places),
+            inputs_embeds=self.embedded(decoder_input_ids, places),
             attention_mask=decoder_attention_mask,
             encoder_hidden_states=encoder_outputs.last_hidden_state,
             encoder_attention_mask=encoder_outputs.get("attention_mask"),

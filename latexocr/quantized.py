@@ -17,17 +17,17 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, get_args
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 from transformers import PreTrainedTokenizerFast, VisionEncoderDecoderConfig
-from transformers.cache_utils import DynamicCache, EncoderDecoderCache
-from transformers.modeling_outputs import Seq2SeqLMOutput
 
 from latexocr.errors import ModelError
 from latexocr.hub import QUICK
 from latexocr.language import LanguageModel
 from latexocr.modeling import COARSE_STRIDE, STRIDE, InkEncoderOutput, RecognizerModel
 from latexocr.recognizer import Recognizer
+from latexocr.stepping import of_formulas
 
 if TYPE_CHECKING:
     from onnxruntime import InferenceSession
@@ -129,8 +129,9 @@ def run_in_bfloat16(model: RecognizerModel) -> None:
     """Round the weights, and multiply in bfloat16 from now on."""
     to_bfloat16(model)
     autocast = torch.autocast(model.device.type, torch.bfloat16)
-    # Decoding calls the two by themselves.
+    # Decoding calls encoder and steps by themselves.
     model.forward = autocast(model.forward)
+    model.products_dtype = torch.bfloat16
     model.encoder.forward = autocast(model.encoder.forward)
 
 
@@ -152,49 +153,64 @@ class OnnxModel(nn.Module):
         self.step = open_session(folder / STEP_FILE)
         self.outputs = [output.name for output in self.step.get_outputs()]
 
-    def forward(
-        self,
-        encoder_outputs: InkEncoderOutput,
-        decoder_input_ids: Tensor,
-        places: Tensor,
-        cache: EncoderDecoderCache,
-        **_: object,
-    ) -> Seq2SeqLMOutput:
-        """As RecognizerModel.forward, of one token a row: decoder_input_ids (R, 1), places
-        (R, 1, 2). Only attentions of the guided layers are returned."""
-        own, cross = cache.self_attention_cache, cache.cross_attention_cache
-        memory, mask = encoder_outputs.last_hidden_state, encoder_outputs.attention_mask
-        if not cross.layers:
-            self._fill(cross, memory)
-        feed = {"tokens": decoder_input_ids[:, 0], "places": places[:, 0], "cells": mask}
-        for i, layer in enumerate(cross.layers):
-            nothing = layer.keys[:, :, :0]
-            past = own.layers[i] if i < len(own.layers) else None
-            feed |= {
-                f"keys_{i}": past.keys if past else nothing,
-                f"values_{i}": past.values if past else nothing,
-                f"cross_keys_{i}": layer.keys,
-                f"cross_values_{i}": layer.values,
-            }
-        out = self._run(feed)
-        for i in range(len(cross.layers)):
-            own.update(out[f"new_keys_{i}"], out[f"new_values_{i}"], i)
+    def steps(self, encoded: InkEncoderOutput, n_views: int = 1) -> OnnxSteps:
+        """As RecognizerModel.steps."""
+        return OnnxSteps(self, encoded, n_views)
+
+
+class OnnxSteps:
+    """Steps (see stepping.py) of the step's graph, which wants a picture's keys and values in every
+    row."""
+
+    def __init__(self, model: OnnxModel, encoded: InkEncoderOutput, n_views: int = 1) -> None:
+        self.model, self.n_views = model, n_views
+        decoder, memory = model.config.decoder, encoded.last_hidden_state
+        self.n_layers, heads = decoder.decoder_layers, decoder.decoder_attention_heads
+        # Keys and values of all cells for each layer, (P, heads, N, C / heads) each.
+        parts = memory.unflatten(2, (2 * self.n_layers, heads, -1)).permute(2, 0, 3, 1, 4)
+        self.seen = {"cells": encoded.attention_mask}
+        for i in range(self.n_layers):
+            self.seen |= {f"cross_keys_{i}": parts[2 * i], f"cross_values_{i}": parts[2 * i + 1]}
+        self.spread: dict[str, np.ndarray] = {}  # the same, of the picture of each row
+        nothing = parts[0, :, :, :0]
+        groups = [f"{group}_{i}" for group in ("keys", "values") for i in range(self.n_layers)]
+        self.own = dict.fromkeys(groups, nothing)
+
+    def step(self, tokens: Tensor, places: Tensor) -> tuple[Tensor, tuple[Tensor, ...]]:
+        """See stepping.Steps."""
+        if len(self.spread.get("cells", ())) != len(tokens):
+            self.spread = {k: _array(v[self._pictures(len(tokens))]) for k, v in self.seen.items()}
+        own = {name: _array(value) for name, value in self.own.items()}
+        feed = {"tokens": _array(tokens), "places": _array(places)} | self.spread | own
+        found = self.model.step.run(self.model.outputs, feed)
+        out = {k: torch.from_numpy(v) for k, v in zip(self.model.outputs, found, strict=True)}
+        self.own = {
+            name: torch.cat([past, out[f"new_{name}"]], dim=2) for name, past in self.own.items()
+        }
         attentions = tuple(value for name, value in out.items() if name.startswith("attention"))
-        return Seq2SeqLMOutput(logits=out["logits"][:, None], cross_attentions=attentions)
+        return out["logits"], attentions
 
-    def _fill(self, cross: DynamicCache, memory: Tensor) -> None:
-        """Keys and values of all cells for each layer, (R, heads, N, C / heads), out of memory
-        (R, N, 2 * layers * C)."""
-        decoder = self.config.decoder
-        n_layers, heads = decoder.decoder_layers, decoder.decoder_attention_heads
-        parts = memory.unflatten(2, (2 * n_layers, heads, -1)).permute(2, 0, 3, 1, 4).contiguous()
-        for i in range(n_layers):
-            cross.update(parts[2 * i], parts[2 * i + 1], i)
+    def _pictures(self, n_rows: int) -> Tensor:
+        """(R,), the picture of each row."""
+        n_pictures = len(self.seen["cells"])
+        pictures = torch.arange(n_pictures).view(-1, 1, self.n_views)
+        return pictures.expand(-1, n_rows // n_pictures, -1).flatten()
 
-    def _run(self, feed: dict[str, Tensor]) -> dict[str, Tensor]:
-        arrays = {name: value.contiguous().numpy() for name, value in feed.items()}
-        found = self.step.run(self.outputs, arrays)
-        return {k: torch.from_numpy(v) for k, v in zip(self.outputs, found, strict=True)}
+    def follow(self, rows: Tensor) -> None:
+        """See stepping.Steps."""
+        self.own = {name: past[rows] for name, past in self.own.items()}
+
+    def keep(self, formulas: Tensor) -> None:
+        """See stepping.Steps."""
+        n_rows, n_pictures = len(next(iter(self.own.values()))), len(self.seen["cells"])
+        self.follow(of_formulas(formulas, n_rows // n_pictures * self.n_views))
+        pictures = of_formulas(formulas, self.n_views)
+        self.seen = {name: value[pictures] for name, value in self.seen.items()}
+        self.spread = {}
+
+
+def _array(value: Tensor) -> np.ndarray:
+    return value.contiguous().numpy()
 
 
 class OnnxEncoder:

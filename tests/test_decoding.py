@@ -6,7 +6,6 @@ import pytest
 import torch
 
 from latexocr.decoding import (
-    GUIDED_LAYERS,
     Candidate,
     Prior,
     _Search,
@@ -14,11 +13,16 @@ from latexocr.decoding import (
     turning_in_circles,
 )
 from latexocr.grammar import Grammar
+from latexocr.imaging import prepare
 from latexocr.language import LanguageModel
 from latexocr.latex import is_valid
 from latexocr.modeling import RecognizerModel
 from latexocr.places import NOWHERE, PlaceTracker, looked_at
+from latexocr.recognizer import Recognizer
+from latexocr.stepping import GUIDED_LAYERS
 from latexocr.tokenizer import build_tokenizer
+from latexocr.views import views
+from tests.conftest import draw
 from tests.tiny import tiny_model
 
 TOKENIZER = build_tokenizer()
@@ -34,6 +38,11 @@ def model() -> RecognizerModel:
     model = tiny_model(seed=3)
     torch.nn.init.normal_(model.place.weight, std=0.3)
     return model
+
+
+@pytest.fixture(scope="module")
+def embedded() -> Recognizer:
+    return Recognizer.from_pretrained("latexocr/weights/recognizer", "cpu")
 
 
 def pictures(n: int = 3) -> tuple[torch.Tensor, torch.Tensor]:
@@ -101,11 +110,11 @@ def test_what_is_written_has_the_probability_that_a_run_without_cache_gives_it(
     pixels, sizes = pictures(2 * n_views)
     read = decode(model, pixels, sizes, GRAMMAR, n_beams, LIMIT, FORBIDDEN, prior, n_views)
     assert len(read) == 2
-    for views, beams in zip(pixels.split(n_views), read, strict=True):
+    for pictured, beams in zip(pixels.split(n_views), read, strict=True):
         for found in beams:
             n_written = sum(p > -torch.inf for p in found.token_log_probabilities)
             ids = [1, *found.token_ids[:n_written], *([2] if found.is_whole else [])]
-            scores = step_by_step(model, ids[:-1], views)
+            scores = step_by_step(model, ids[:-1], pictured)
             wanted = scores[torch.arange(len(ids) - 1), torch.tensor(ids[1:])].sum()
             assert found.log_probability == pytest.approx(float(wanted), abs=1e-3)
 
@@ -161,15 +170,17 @@ def test_enough_beams_find_the_likeliest_of_all(model):
     assert beams[0].log_probability >= greedy.log_probability - 1e-4
 
 
-def test_a_batch_is_decoded_as_one_by_one(model):
-    pixels, sizes = pictures()
-    alone = [
-        decode(model, pixels[i : i + 1], sizes[i : i + 1], GRAMMAR, 2, LIMIT, FORBIDDEN)[0]
-        for i in range(3)
-    ]
-    assert [[c.token_ids for c in beams] for beams in run(model, 2)] == [
-        [c.token_ids for c in beams] for beams in alone
-    ]
+@pytest.mark.parametrize(("n_beams", "n_views"), [(1, 1), (3, 1), (1, 3), (4, 3)])
+def test_a_batch_is_decoded_as_one_by_one(embedded, n_beams, n_views):
+    """Formulas that are done leave the batch early, each at another step."""
+    letters = ("x", "x+l", "l+x+T+x", "T", "x+x", "L+x+l+l+x")
+    looks = [views(prepare(draw(each), embedded.symbol_px))[:n_views] for each in letters]
+    alone = [embedded._decode([look], n_beams, LIMIT)[0] for look in looks]
+    for found, wanted in zip(embedded._decode(looks, n_beams, LIMIT), alone, strict=True):
+        assert [c.canonical for c in found] == [c.canonical for c in wanted]
+        scores = [c.log_probability for c in wanted]
+        assert [c.log_probability for c in found] == pytest.approx(scores, abs=1e-3)
+    assert len({found[0].n_tokens for found in alone}) > 3
 
 
 def test_the_limit_of_tokens_and_the_forbidden_ones_are_kept(model):

@@ -5,9 +5,9 @@ import math
 import pytest
 import torch
 
-from latexocr.decoding import GUIDED_LAYERS
 from latexocr.modeling import STRIDE
 from latexocr.places import looked_at
+from latexocr.stepping import GUIDED_LAYERS
 from latexocr.tokenizer import build_tokenizer
 from tests.tiny import tiny_model
 from trainer.objective import (

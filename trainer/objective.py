@@ -13,9 +13,9 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from latexocr.decoding import GUIDED_LAYERS
 from latexocr.modeling import STRIDE, InkEncoderOutput, RecognizerModel
 from latexocr.places import NOWHERE, PlaceTracker, cells_looked_at, guided
+from latexocr.stepping import GUIDED_LAYERS
 
 IGNORE = -100  # no label
 NO_SYMBOL = -1

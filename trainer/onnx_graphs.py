@@ -20,10 +20,10 @@ from torch import Tensor, nn
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 from transformers.models.trocr.modeling_trocr import TrOCRAttention
 
-from latexocr.decoding import GUIDED_LAYERS
 from latexocr.modeling import COARSE_STRIDE, STRIDE, Downsample, RecognizerModel, ResidualBlock
 from latexocr.quantized import ENCODER_FILE, STEP_FILE
 from latexocr.recognizer import stack_pictures
+from latexocr.stepping import GUIDED_LAYERS
 
 # Longest sides and sequences that the exporter may reckon with; none of them is checked later.
 MAX_STRIDES, MAX_ROWS, MAX_CELLS = 4096, 65_536, 4_194_304
@@ -78,7 +78,7 @@ class StepGraph(nn.Module):
         Returns: logits (R, V); keys and values of this token, (R, heads, 1, C / heads) for each
             layer; attention (R, heads, 1, N) of the guided layers."""
         decoder = self.model.decoder.model.decoder
-        x = self.model._embedded(tokens[:, None], places[:, None])  # (R, 1, C)
+        x = self.model.embedded(tokens[:, None], places[:, None])  # (R, 1, C)
         x = x + decoder.embed_positions(tokens[:, None], cache_length=keys[0].shape[2])
         x = decoder.layernorm_embedding(x)
         hidden = torch.where(cells, 0.0, -1e9)[:, None, None]  # (R, 1, 1, N)
