@@ -16,12 +16,12 @@ from latexocr.grammar import Grammar
 from latexocr.language import LanguageModel
 from latexocr.modeling import STRIDE, RecognizerModel
 from latexocr.places import NOWHERE, PlaceTracker, looked_at
-from latexocr.stepping import Steps, of_formulas
+from latexocr.stepping import Steps, rows_of
 
 HOPELESS = 10.0  # candidates whose log-probability is so far below the best one's are given up
 MOST_TURNS = (12, 6, 4, 4, 4, 4, 4, 4)  # of a loop of 1, 2 and so on tokens
 LOOKED_BACK = max(length * turns for length, turns in enumerate(MOST_TURNS, 1))
-DONE_SHARE = 0.1  # of the formulas in work that are put aside together when they are done
+DONE_SHARE = 0.1  # of the pictures in work that are put aside together when they are done
 
 
 @dataclass(frozen=True)
@@ -42,8 +42,8 @@ class Prior:
 @dataclass(frozen=True)
 class Candidate:
     """A sequence without start and end token, the sum of its tokens' log-probabilities by the
-    recogniser alone (where it looks at several views, their mean), and whether it came to its end
-    before the limit; if so, that counts as a token too.
+    recogniser alone, and whether it came to its end before the limit; if so, that counts as a token
+    too.
 
     token_log_probabilities has one for each of token_ids, none for the end. If a candidate was
     broken off, tokens that close what was open follow; their probability is 0. score is what the
@@ -66,85 +66,119 @@ def decode(
     max_new_tokens: int = 200,
     forbidden: Collection[int] = (),
     prior: Prior | None = None,
-    n_views: int = 1,
 ) -> list[list[Candidate]]:
-    """The n_beams likeliest sequences for each formula, the likeliest first; all of them can be
+    """The n_beams likeliest sequences for each picture, the likeliest first; all of them can be
     parsed.
 
-    Args: pixel_values and picture_sizes as InkEncoder.forward, n_views pictures of each formula
-        after one another, one text being written for all of them; grammar, of the vocabulary;
+    Args: pixel_values and picture_sizes as InkEncoder.forward; grammar, of the vocabulary;
         forbidden, ids that are never written; prior, what else makes a sequence likely. One beam is
         greedy decoding."""
-    columns = pixel_values.shape[3] // STRIDE
-    n_formulas = len(pixel_values) // n_views
-    steps: Steps = model.steps(model.encoder(pixel_values, picture_sizes), n_views)
-    search = _Search(model, grammar, n_formulas, n_beams, forbidden, prior, n_views)
+    columns, n_pictures = pixel_values.shape[3] // STRIDE, len(pixel_values)
+    steps: Steps = model.steps(model.encoder(pixel_values, picture_sizes))
+    search = _Search(model, grammar, n_pictures, n_beams, forbidden, prior)
     for step in range(min(max_new_tokens, model.config.decoder.max_position_embeddings - 1)):
-        # At first all beams of a formula are the same one, so one does for all.
+        # At first all beams of a picture are the same one, so one does for all.
         spread = step == 0 and n_beams > 1
-        tokens, places = search.newest.repeat_interleave(n_views), search.places
-        n_rows = len(pixel_values) if spread else len(tokens)
-        logits, attentions = steps.step(tokens[:n_rows], places[:n_rows])
+        n_rows = n_pictures if spread else len(search.newest)
+        logits, attentions = steps.step(search.newest[:n_rows], search.places[:n_rows])
         looked = looked_at(attentions, columns)
         if spread:
-            views = torch.arange(len(pixel_values), device=model.device).view(-1, 1, n_views)
-            rows = views.expand(-1, n_beams, -1).flatten()
+            rows = torch.arange(n_pictures, device=model.device).repeat_interleave(n_beams)
             logits, looked = logits[rows], looked[rows]
             steps.follow(rows)
         origin = search.advance(logits.float(), looked)
         if search.is_done():
             break
         if origin is not None:
-            steps.follow(of_formulas(origin, n_views))
+            steps.follow(origin)
         left = search.put_aside()
         if left is not None:
             steps.keep(left)
     return search.results()
 
 
+@torch.inference_mode()
+def token_log_probabilities(
+    model: RecognizerModel,
+    pixel_values: Tensor,
+    picture_sizes: Tensor,
+    grammar: Grammar,
+    sequences: Sequence[Sequence[Sequence[int]]],
+    forbidden: Collection[int] = (),
+) -> list[list[tuple[float, ...]]]:
+    """How likely each token of given sequences is after those before it, the end token the last.
+
+    The sequences of a picture need not have been read on it: this is how a candidate found in one
+    view is judged by another.
+
+    Args: as decode; sequences, of each picture, without start and end token."""
+    end, pad = model.config.eos_token_id, model.config.pad_token_id
+    n_each = max(map(len, sequences))
+    rows = [[*ids, end] for some in sequences for ids in (*some, *[()] * (n_each - len(some)))]
+    trackers = [PlaceTracker(grammar.ids) for _ in rows]
+    columns, device = pixel_values.shape[3] // STRIDE, model.device
+    steps: Steps = model.steps(model.encoder(pixel_values, picture_sizes))
+    never = torch.tensor(sorted(forbidden), dtype=torch.int64, device=device)
+    tokens = torch.full((len(rows),), model.config.decoder_start_token_id, device=device)
+    places = torch.tensor([NOWHERE] * len(rows), device=device)
+    likely = []
+    for step in range(max(map(len, rows))):
+        logits, attentions = steps.step(tokens, places)
+        logits = logits.float()
+        logits[:, never] = -torch.inf
+        written = [ids[step] if step < len(ids) else pad for ids in rows]
+        tokens = torch.tensor(written, device=device)
+        likely.append(logits.log_softmax(dim=1).gather(1, tokens[:, None])[:, 0].tolist())
+        looked = looked_at(attentions, columns).tolist()
+        told = zip(trackers, written, looked, strict=True)
+        places = torch.tensor(
+            [one.step(token, tuple(at)) for one, token, at in told], device=device
+        )
+    by_row = zip(zip(*likely, strict=True), rows, strict=True)
+    found = [each[: len(ids)] for each, ids in by_row]
+    return [found[i * n_each :][: len(some)] for i, some in enumerate(sequences)]
+
+
 class _Search:
-    """The beams of a batch, formula after formula: B * K rows. Where it looks, and is told to have
-    looked, differs between the views: B * K * V of these."""
+    """The beams of a batch, picture after picture: B * K rows."""
 
     def __init__(
         self,
         model: RecognizerModel,
         grammar: Grammar,
-        n_formulas: int,
+        n_pictures: int,
         n_beams: int,
         forbidden: Collection[int],
         prior: Prior | None = None,
-        n_views: int = 1,
     ) -> None:
         config = model.config
         self.end, self.pad = config.eos_token_id, config.pad_token_id
-        self.n_beams, self.n_views = n_beams, n_views
+        self.n_beams = n_beams
         device = model.device
-        n_rows = n_formulas * n_beams
+        n_rows = n_pictures * n_beams
         self.forbidden = torch.tensor(sorted(forbidden), dtype=torch.int64, device=device)
         self.newest = torch.full((n_rows,), config.decoder_start_token_id, device=device)
-        self.places = torch.tensor([NOWHERE] * (n_rows * n_views), device=device)
-        self.scores = torch.full((n_formulas, n_beams), -torch.inf, device=device)
+        self.places = torch.tensor([NOWHERE] * n_rows, device=device)
+        self.scores = torch.full((n_pictures, n_beams), -torch.inf, device=device)
         self.scores[:, 0] = 0.0  # at the start all beams are the same one
         self.prior, self.prior_state = prior, None
         self.own = torch.zeros(n_rows, device=device)  # scores without the prior
         self.ended = torch.zeros(n_rows, dtype=torch.bool, device=device)
         # Of each row its tokens, and how likely each was after those before it.
         self.written: list[list[tuple[int, float]]] = [[] for _ in range(n_rows)]
-        self.trackers = [[PlaceTracker(grammar.ids) for _ in range(n_views)] for _ in range(n_rows)]
+        self.trackers = [PlaceTracker(grammar.ids) for _ in range(n_rows)]
         self.grammar = grammar
         self.states = [grammar.start] * n_rows
-        self.in_work = list(range(n_formulas))  # of each K rows, which formula they write
+        self.in_work = list(range(n_pictures))  # of each K rows, which picture they read
         self.done: dict[int, list[Candidate]] = {}  # those that are put aside
 
     def advance(self, logits: Tensor, looked: Tensor) -> Tensor | None:
         """Write the next token of every beam.
 
-        Args: logits (B * K * V, T), of T tokens; looked (B * K * V, 2), where each view looked.
+        Args: logits (B * K, T), of T tokens; looked (B * K, 2), where each row looked.
         Returns: for each new row the old one that it continues, None if that is itself."""
         logits[:, self.forbidden] = -torch.inf
-        likely = torch.log_softmax(logits, dim=1).unflatten(0, (-1, self.n_views)).mean(dim=1)
-        gains = self.grammar.constrained(self.states, likely)
+        gains = self.grammar.constrained(self.states, torch.log_softmax(logits, dim=1))
         for row, written in enumerate(self.written):
             if not self.states[row].n_open:  # a group that must follow cannot be forbidden
                 tail = [token for token, _ in written[-LOOKED_BACK:]]
@@ -164,8 +198,7 @@ class _Search:
         self.own = self.own[origin] + likely
         if self.prior_state is not None:
             self.prior_state = self.prior_state[:, origin]
-        looked = looked.unflatten(0, (-1, self.n_views))[origin]
-        self._write(origin.tolist(), looked.tolist(), likely.tolist())
+        self._write(origin.tolist(), looked[origin].tolist(), likely.tolist())
         return origin if self.n_beams > 1 else None
 
     def _prior_gains(self) -> Tensor:
@@ -179,49 +212,48 @@ class _Search:
     def _write(
         self,
         origin: Sequence[int],
-        looked: Sequence[Sequence[Sequence[float]]],
+        looked: Sequence[Sequence[float]],
         log_probabilities: Sequence[float],
     ) -> None:
         alone = self.n_beams == 1
         self.written = [self.written[i] if alone else self.written[i].copy() for i in origin]
         if not alone:
-            self.trackers = [[one.copy() for one in self.trackers[i]] for i in origin]
+            self.trackers = [self.trackers[i].copy() for i in origin]
         self.states = [self.states[i] for i in origin]
         places = []
         for row, token in enumerate(self.newest.tolist()):
             if token not in (self.end, self.pad):
                 self.written[row].append((token, log_probabilities[row]))
                 self.states[row] = self.grammar.after(self.states[row], token)
-            for tracker, place in zip(self.trackers[row], looked[row], strict=True):
-                places.append(tracker.step(token, tuple(place)))
+            places.append(self.trackers[row].step(token, tuple(looked[row])))
         self.places = torch.tensor(places, device=self.places.device)
 
     def is_done(self) -> bool:
-        return bool(self._done_formulas().all())
+        return bool(self._done_pictures().all())
 
-    def _done_formulas(self) -> Tensor:
+    def _done_pictures(self) -> Tensor:
         """(B,) bool: nothing that could still be written would matter."""
         hopeless = self.scores < self.scores.max(dim=1, keepdim=True).values - HOPELESS
         ended = self.ended.view(self.scores.shape)
         return (ended | (hopeless & ended[:, :1])).all(dim=1)
 
     def put_aside(self) -> Tensor | None:
-        """Drop the rows of formulas that are done, when these are many enough to be worth it.
+        """Drop the rows of pictures that are done, when these are many enough to be worth it.
 
-        Returns: the formulas that are left, by their places among those in work before, None if
+        Returns: the pictures that are left, by their places among those in work before, None if
         these are all."""
-        done = self._done_formulas()
+        done = self._done_pictures()
         if int(done.sum()) < DONE_SHARE * len(done):
             return None
         found = self._candidates()
         for place in done.nonzero().flatten().tolist():
             self.done[self.in_work[place]] = found[place]
         left = (~done).nonzero().flatten()
-        rows = of_formulas(left, self.n_beams)
+        rows = rows_of(left, self.n_beams)
         self.in_work = [self.in_work[place] for place in left.tolist()]
         self.scores, self.own, self.ended = self.scores[left], self.own[rows], self.ended[rows]
         self.newest = self.newest[rows]
-        self.places = self.places.unflatten(0, (-1, self.n_views))[rows].flatten(0, 1)
+        self.places = self.places[rows]
         if self.prior_state is not None:
             self.prior_state = self.prior_state[:, rows]
         for name in ("written", "trackers", "states"):
@@ -229,12 +261,12 @@ class _Search:
         return left
 
     def results(self) -> list[list[Candidate]]:
-        """Candidates of each formula. Those that never ended come as far as they got, closed."""
+        """Candidates of each picture. Those that never ended come as far as they got, closed."""
         found = self.done | dict(zip(self.in_work, self._candidates(), strict=True))
-        return [found[formula] for formula in sorted(found)]
+        return [found[picture] for picture in sorted(found)]
 
     def _candidates(self) -> list[list[Candidate]]:
-        """Of the formulas in work."""
+        """Of the pictures in work."""
         endings = [
             [] if ended else [(token, -torch.inf) for token in self.grammar.completion(state)]
             for state, ended in zip(self.states, self.ended.tolist(), strict=True)

@@ -23,6 +23,7 @@ from latexocr.pictures import Source, load_picture
 
 MAX_SIDE_PX = 2000  # of an ink map: more adds time, not legibility, for one equation
 MARGIN_PX = 4  # paper round a standard picture, after scaling
+MAX_HEIGHT, MAX_WIDTH = 19.2, 76.8  # of a standard picture, in symbols
 
 _MAX_GAIN = 4.0  # what is fainter than 255 / 4 after scaling stays faint, or noise would come up
 _MIN_CONTRAST = 0.04  # ink takes at least this share of the paper's light
@@ -86,15 +87,21 @@ def symbol_size(ink: np.ndarray) -> float:
 
 
 def find_frame(
-    ink: np.ndarray, symbol_px: float, max_height: int = 384, max_width: int = 1536
+    ink: np.ndarray,
+    symbol_px: float,
+    max_height: int | None = None,
+    max_width: int | None = None,
 ) -> Frame:
     """Box of the ink and the scale that brings its typical symbol to symbol_px.
 
     Args: ink (H, W) uint8, 0 = paper, 255 = ink; symbol_px in pixels of the standard picture;
-        max_height and max_width limit the standard picture, margins included, by a smaller scale.
+        max_height and max_width limit the standard picture, margins included, by a smaller scale,
+        to MAX_HEIGHT and MAX_WIDTH symbols by default.
     Raises: ImageError if ink is not such an array, or has no ink."""
     size = symbol_size(ink)
     left, top, width, height = cv2.boundingRect(cv2.inRange(ink, _soft_edge(ink), 255))
+    max_height = max_height or round(MAX_HEIGHT * symbol_px)
+    max_width = max_width or round(MAX_WIDTH * symbol_px)
     scale = min(
         symbol_px / size,
         (max_height - 2 * MARGIN_PX) / height,
@@ -107,8 +114,8 @@ def standardize(
     ink: np.ndarray,
     symbol_px: float,
     frame: Frame | None = None,
-    max_height: int = 384,
-    max_width: int = 1536,
+    max_height: int | None = None,
+    max_width: int | None = None,
 ) -> np.ndarray:
     """Crop an ink map to its ink, scale it to the standard symbol size, bring strokes to full ink.
 

@@ -308,10 +308,9 @@ class RecognizerModel(VisionEncoderDecoderModel):
         waves = place_waves(places, embedded.shape[-1]).to(embedded.dtype)
         return embedded + self.place(waves)
 
-    def steps(self, encoded: InkEncoderOutput, n_views: int = 1) -> DecoderSteps:
-        """The decoder one token at a time. Args: encoded, of n_views pictures of each formula after
-        one another."""
-        return DecoderSteps(self, encoded, n_views)
+    def steps(self, encoded: InkEncoderOutput) -> DecoderSteps:
+        """The decoder one token at a time."""
+        return DecoderSteps(self, encoded)
 
     def forward(
         self,

@@ -27,7 +27,7 @@ from latexocr.hub import QUICK
 from latexocr.language import LanguageModel
 from latexocr.modeling import COARSE_STRIDE, STRIDE, InkEncoderOutput, RecognizerModel
 from latexocr.recognizer import Recognizer
-from latexocr.stepping import of_formulas
+from latexocr.stepping import rows_of
 
 if TYPE_CHECKING:
     from onnxruntime import InferenceSession
@@ -153,17 +153,17 @@ class OnnxModel(nn.Module):
         self.step = open_session(folder / STEP_FILE)
         self.outputs = [output.name for output in self.step.get_outputs()]
 
-    def steps(self, encoded: InkEncoderOutput, n_views: int = 1) -> OnnxSteps:
+    def steps(self, encoded: InkEncoderOutput) -> OnnxSteps:
         """As RecognizerModel.steps."""
-        return OnnxSteps(self, encoded, n_views)
+        return OnnxSteps(self, encoded)
 
 
 class OnnxSteps:
     """Steps (see stepping.py) of the step's graph, which wants a picture's keys and values in every
     row."""
 
-    def __init__(self, model: OnnxModel, encoded: InkEncoderOutput, n_views: int = 1) -> None:
-        self.model, self.n_views = model, n_views
+    def __init__(self, model: OnnxModel, encoded: InkEncoderOutput) -> None:
+        self.model = model
         decoder, memory = model.config.decoder, encoded.last_hidden_state
         self.n_layers, heads = decoder.decoder_layers, decoder.decoder_attention_heads
         # Keys and values of all cells for each layer, (P, heads, N, C / heads) each.
@@ -172,14 +172,17 @@ class OnnxSteps:
         for i in range(self.n_layers):
             self.seen |= {f"cross_keys_{i}": parts[2 * i], f"cross_values_{i}": parts[2 * i + 1]}
         self.spread: dict[str, np.ndarray] = {}  # the same, of the picture of each row
-        nothing = parts[0, :, :, :0]
-        groups = [f"{group}_{i}" for group in ("keys", "values") for i in range(self.n_layers)]
-        self.own = dict.fromkeys(groups, nothing)
+        self.own: dict[str, Tensor] = {}  # keys and values of what was written, by row
 
     def step(self, tokens: Tensor, places: Tensor) -> tuple[Tensor, tuple[Tensor, ...]]:
         """See stepping.Steps."""
         if len(self.spread.get("cells", ())) != len(tokens):
-            self.spread = {k: _array(v[self._pictures(len(tokens))]) for k, v in self.seen.items()}
+            n_each = len(tokens) // len(self.seen["cells"])
+            self.spread = {
+                k: _array(v.repeat_interleave(n_each, dim=0)) for k, v in self.seen.items()
+            }
+        if not self.own:
+            self._start(len(tokens))
         own = {name: _array(value) for name, value in self.own.items()}
         feed = {"tokens": _array(tokens), "places": _array(places)} | self.spread | own
         found = self.model.step.run(self.model.outputs, feed)
@@ -190,21 +193,20 @@ class OnnxSteps:
         attentions = tuple(value for name, value in out.items() if name.startswith("attention"))
         return out["logits"], attentions
 
-    def _pictures(self, n_rows: int) -> Tensor:
-        """(R,), the picture of each row."""
-        n_pictures = len(self.seen["cells"])
-        pictures = torch.arange(n_pictures).view(-1, 1, self.n_views)
-        return pictures.expand(-1, n_rows // n_pictures, -1).flatten()
+    def _start(self, n_rows: int) -> None:
+        _, heads, _, width = self.seen["cross_keys_0"].shape
+        for group in ("keys", "values"):
+            for i in range(self.n_layers):
+                self.own[f"{group}_{i}"] = torch.zeros(n_rows, heads, 0, width)
 
     def follow(self, rows: Tensor) -> None:
         """See stepping.Steps."""
         self.own = {name: past[rows] for name, past in self.own.items()}
 
-    def keep(self, formulas: Tensor) -> None:
+    def keep(self, pictures: Tensor) -> None:
         """See stepping.Steps."""
         n_rows, n_pictures = len(next(iter(self.own.values()))), len(self.seen["cells"])
-        self.follow(of_formulas(formulas, n_rows // n_pictures * self.n_views))
-        pictures = of_formulas(formulas, self.n_views)
+        self.follow(rows_of(pictures, n_rows // n_pictures))
         self.seen = {name: value[pictures] for name, value in self.seen.items()}
         self.spread = {}
 

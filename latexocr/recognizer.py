@@ -17,7 +17,7 @@ from transformers import PreTrainedTokenizerFast
 
 from latexocr.confidence import confidence_of, leads
 from latexocr.context import Scored, order_in_context
-from latexocr.decoding import Prior, decode
+from latexocr.decoding import Prior, decode, token_log_probabilities
 from latexocr.errors import ModelError, TexError
 from latexocr.grammar import Grammar
 from latexocr.imaging import prepare
@@ -25,14 +25,14 @@ from latexocr.language import LanguageModel
 from latexocr.latex import is_valid, pretty
 from latexocr.modeling import COARSE_STRIDE, RecognizerModel
 from latexocr.pictures import Source
-from latexocr.views import views
+from latexocr.views import LARGEST, first_view, views
 
 PIXEL_BUDGET = 400_000  # padded pixels per batch: more saves nothing on a CPU and costs memory
 MAX_NEW_TOKENS = 200
 # Of the language model (see decoding.Prior), chosen on the selection set.
 LANGUAGE_WEIGHT, LANGUAGE_BONUS = 0.25, 1.5
 SURE = 0.7  # readings with less confidence are looked at again,
-CLOSER_BEAMS = 6  # with at least so many beams
+CLOSER_CANDIDATES = 6  # and so many of what is found then are judged by all views
 
 
 @dataclass(frozen=True)
@@ -83,7 +83,7 @@ class Recognizer:
         self.device = torch.device(device or ("cuda" if torch.cuda.is_available() else "cpu"))
         self.model = model.to(self.device).eval()
         self.tokenizer = tokenizer
-        self.symbol_px = model.config.encoder.symbol_px
+        self.symbol_px = LARGEST * model.config.encoder.symbol_px  # that decode asks for
         self.vocabulary = tokenizer.get_vocab()
         never = {tokenizer.pad_token, tokenizer.bos_token, tokenizer.unk_token}
         self.grammar = Grammar(self.vocabulary, tokenizer.eos_token, never)
@@ -144,20 +144,70 @@ class Recognizer:
     def decode(
         self, pictures: Sequence[np.ndarray], n_beams: int = 1, max_new_tokens: int = MAX_NEW_TOKENS
     ) -> list[list[Decoded]]:
-        """Canonical LaTeX of prepared pictures, n_beams candidates each, the likeliest first.
+        """Canonical LaTeX of pictures, n_beams candidates each, the likeliest first.
 
-        With more than one beam, what is doubtful is read again from several views (views.py), and
-        has CLOSER_BEAMS candidates if these are more."""
-        results = self._decode([[picture] for picture in pictures], n_beams, max_new_tokens)
+        Args: pictures as imaging.standardize makes them with symbol_px, (h, w) uint8.
+
+        With more than one beam, what is doubtful is read again in other sizes (views.py), and has
+        up to CLOSER_CANDIDATES candidates if these are more."""
+        first = [first_view(picture) for picture in pictures]
+        results = self._decode(first, n_beams, max_new_tokens)
         if n_beams > 1:
             # Nobody is ahead yet (`lead`), so this is the curve of greedy readings.
             doubtful = [i for i, found in enumerate(results) if self.confidence(found[0]) < SURE]
-            looks = [views(pictures[i]) for i in doubtful]
-            again = self._decode(looks, max(n_beams, CLOSER_BEAMS), max_new_tokens)
-            for index, found in zip(doubtful, again, strict=True):
+            seen = [views(pictures[i]) for i in doubtful]
+            closer = self._look_closer(seen, [results[i] for i in doubtful], n_beams)
+            for index, found in zip(doubtful, closer, strict=True):
                 results[index] = found
             results = [_with_leads(found) for found in results]
         return results
+
+    def _look_closer(
+        self, seen: Sequence[Sequence[np.ndarray]], first: Sequence[list[Decoded]], n_beams: int
+    ) -> list[list[Decoded]]:
+        """Candidates of doubtful pictures, judged by all views.
+
+        Args: seen, the views of each picture; first, what was found in the first one of each."""
+        found = list(first)
+        for one_size in list(zip(*seen, strict=True))[1:]:
+            more = self._decode(one_size, n_beams, MAX_NEW_TOKENS)
+            found = [[*some, *others] for some, others in zip(found, more, strict=True)]
+        chosen = [_best_of(some, max(n_beams, CLOSER_CANDIDATES)) for some in found]
+        texts = [[c.canonical for c in some] for some in chosen]
+        judged = iter(
+            self._judge(
+                [view for of_one in seen for view in of_one],
+                [some for some, of_one in zip(texts, seen, strict=True) for _ in of_one],
+            )
+        )
+        return [
+            _judged_anew(some, [next(judged) for _ in of_one])
+            for some, of_one in zip(chosen, seen, strict=True)
+        ]
+
+    def _judge(
+        self, pictures: Sequence[np.ndarray], texts: Sequence[Sequence[str]]
+    ) -> list[list[tuple[float, ...]]]:
+        """Log-probabilities of the tokens of canonical LaTeX, end token included, of several texts
+        for each picture."""
+        results: list[list[tuple[float, ...]]] = [[] for _ in pictures]
+        budget = PIXEL_BUDGET // CLOSER_CANDIDATES
+        for indices in shape_batches([picture.shape for picture in pictures], budget):
+            pixel_values, sizes = stack_pictures([pictures[i] for i in indices])
+            found = token_log_probabilities(
+                self.model,
+                pixel_values.to(self.device),
+                sizes.to(self.device),
+                self.grammar,
+                [[self._ids(text) for text in texts[i]] for i in indices],
+                self.unwritable,
+            )
+            for index, likely in zip(indices, found, strict=True):
+                results[index] = likely
+        return results
+
+    def _ids(self, canonical: str) -> list[int]:
+        return self.tokenizer(canonical, add_special_tokens=False).input_ids
 
     def in_context(self, lines: Sequence[list[Decoded]]) -> list[list[Decoded]]:
         """The candidates of all lines of a page, put in order once more: see context.py. A line
@@ -176,21 +226,18 @@ class Recognizer:
         return Scored(ids, candidate.log_probability if candidate.is_whole else -math.inf)
 
     def _decode(
-        self, looks: Sequence[Sequence[np.ndarray]], n_beams: int, max_new_tokens: int
+        self, pictures: Sequence[np.ndarray], n_beams: int, max_new_tokens: int
     ) -> list[list[Decoded]]:
-        """Args: looks, the views of each formula, as many of one as of another."""
-        results: list[list[Decoded]] = [[] for _ in looks]
-        n_views = len(looks[0]) if looks else 1
-        shapes = [tuple(np.max([view.shape for view in of_one], axis=0)) for of_one in looks]
-        for indices in shape_batches(shapes, PIXEL_BUDGET // (n_beams * n_views)):
-            pixel_values, sizes = stack_pictures([view for i in indices for view in looks[i]])
-            decoded = self._generate(pixel_values, sizes, n_beams, max_new_tokens, n_views)
+        results: list[list[Decoded]] = [[] for _ in pictures]
+        for indices in shape_batches([p.shape for p in pictures], PIXEL_BUDGET // n_beams):
+            pixel_values, sizes = stack_pictures([pictures[i] for i in indices])
+            decoded = self._generate(pixel_values, sizes, n_beams, max_new_tokens)
             for place, index in enumerate(indices):
                 results[index] = decoded[place * n_beams : (place + 1) * n_beams]
         return results
 
     def _generate(
-        self, pixel_values: Tensor, sizes: Tensor, n_beams: int, max_new_tokens: int, n_views: int
+        self, pixel_values: Tensor, sizes: Tensor, n_beams: int, max_new_tokens: int
     ) -> list[Decoded]:
         found = decode(
             self.model,
@@ -201,7 +248,6 @@ class Recognizer:
             max_new_tokens,
             self.unwritable,
             Prior(self.language, LANGUAGE_WEIGHT, LANGUAGE_BONUS) if self.language else None,
-            n_views,
         )
         candidates = [candidate for beams in found for candidate in beams]
         texts = self.tokenizer.batch_decode([list(c.token_ids) for c in candidates])
@@ -245,6 +291,41 @@ class Recognizer:
 def _with_leads(candidates: Sequence[Decoded]) -> list[Decoded]:
     ahead = leads([c.score for c in candidates], [c.is_whole for c in candidates])
     return [replace(c, lead=lead) for c, lead in zip(candidates, ahead, strict=True)]
+
+
+def _best_of(found: Sequence[Decoded], count: int) -> list[Decoded]:
+    """The best of what was found in several views, each text once. What came to no end only if
+    nothing did."""
+    unique: dict[str, Decoded] = {}
+    for candidate in sorted(found, key=lambda c: (-c.is_whole, -c.score)):
+        unique.setdefault(candidate.canonical, candidate)
+    whole = [candidate for candidate in unique.values() if candidate.is_whole]
+    return (whole or list(unique.values()))[:count]
+
+
+def _judged_anew(
+    candidates: Sequence[Decoded], by_view: Sequence[Sequence[Sequence[float]]]
+) -> list[Decoded]:
+    """Candidates of one picture with the probabilities that all views give them in the mean, the
+    best first.
+
+    Args: by_view, for each view the log-probabilities of each candidate's tokens, end included."""
+    found = []
+    for candidate, *of_views in zip(candidates, *by_view, strict=True):
+        if not candidate.is_whole:
+            found.append(candidate)
+            continue
+        likely = np.mean(of_views, axis=0)
+        total = float(likely.sum())
+        found.append(
+            replace(
+                candidate,
+                log_probability=total,
+                token_probabilities=tuple(np.exp(likely[:-1]).tolist()),
+                score=candidate.score - candidate.log_probability + total,
+            )
+        )
+    return sorted(found, key=lambda c: -c.score)
 
 
 def stack_pictures(pictures: Sequence[np.ndarray]) -> tuple[Tensor, Tensor]:

@@ -26,29 +26,28 @@ GUIDED_LAYERS = 2  # of the decoder, counted from its end, whose attention tells
 
 
 class Steps(Protocol):
-    """What decoding needs of a model. There are as many rows as candidates of all pictures, in the
-    order (formula, candidate, view), and pictures in the order (formula, view)."""
+    """What decoding needs of a model. There is a row for each candidate of each picture, picture
+    after picture, as many of one as of another."""
 
     def step(self, tokens: Tensor, places: Tensor) -> tuple[Tensor, tuple[Tensor, ...]]:
         """Write a token in each row, and say what may follow.
 
-        Args: tokens (R,), places (R, 2) as RecognizerModel.forward; R is the number of pictures, or
-            a multiple of it.
+        Args: tokens (R,), places (R, 2) as RecognizerModel.forward.
         Returns: logits (R, T) of T tokens, and what the guided layers looked at, each
         (R, heads, 1, N) of N cells."""
 
     def follow(self, rows: Tensor) -> None:
         """Go on with these rows: each new row has the past of the old one of that number."""
 
-    def keep(self, formulas: Tensor) -> None:
-        """Forget all formulas but these."""
+    def keep(self, pictures: Tensor) -> None:
+        """Forget all pictures but these, and their rows."""
 
 
 class DecoderSteps:
     """Steps of a RecognizerModel."""
 
-    def __init__(self, model: RecognizerModel, encoded: InkEncoderOutput, n_views: int = 1) -> None:
-        self.model, self.decoder, self.n_views = model, model.decoder.model.decoder, n_views
+    def __init__(self, model: RecognizerModel, encoded: InkEncoderOutput) -> None:
+        self.model, self.decoder = model, model.decoder.model.decoder
         memory = encoded.last_hidden_state
         self.n_pictures, self.n_written = len(memory), 0
         self.own: list[tuple[Tensor, Tensor] | None] = [None] * len(self.decoder.layers)
@@ -103,33 +102,23 @@ class DecoderSteps:
         """Attention to the cells of the rows' pictures: (R, C) -> (R, C), (R, heads, 1, N)."""
         keys, values = self.cells[layer]
         query = look.q_proj(x) * look.scaling
-        rows = query.view(
-            -1, len(x) // self.n_pictures, self.n_views, look.num_heads, look.head_dim
-        )
-        by_picture = rows.permute(0, 2, 3, 1, 4).reshape(  # (P, heads, K, C / heads)
-            self.n_pictures, look.num_heads, -1, look.head_dim
-        )
-        scores = by_picture @ keys
+        rows = query.view(self.n_pictures, -1, look.num_heads, look.head_dim)
+        scores = rows.transpose(1, 2) @ keys  # (P, heads, K, N)
         if self.hidden is not None:
             scores = scores + self.hidden
         weights = scores.softmax(dim=-1)
-        return look.out_proj(self._by_row(weights @ values)), self._by_row(weights, flat=False)
-
-    def _by_row(self, found: Tensor, flat: bool = True) -> Tensor:
-        """(P, heads, K, D) -> (R, heads * D), or (R, heads, 1, D)."""
-        rows = found.unflatten(0, (-1, self.n_views)).permute(0, 3, 1, 2, 4).flatten(0, 2)
-        return rows.flatten(1) if flat else rows[:, :, None]
+        mixed = (weights @ values).transpose(1, 2).flatten(0, 1).flatten(1)
+        return look.out_proj(mixed), weights.transpose(1, 2).flatten(0, 1)[:, :, None]
 
     def follow(self, rows: Tensor) -> None:
         """See Steps."""
         self.own = [past and (past[0][rows], past[1][rows]) for past in self.own]
 
-    def keep(self, formulas: Tensor) -> None:
+    def keep(self, pictures: Tensor) -> None:
         """See Steps."""
-        pictures = of_formulas(formulas, self.n_views)
         written = self.own[0]
         if written is not None:
-            self.follow(of_formulas(formulas, len(written[0]) // self.n_pictures * self.n_views))
+            self.follow(rows_of(pictures, len(written[0]) // self.n_pictures))
         self.cells = [(keys[pictures], values[pictures]) for keys, values in self.cells]
         self.hidden = None if self.hidden is None else self.hidden[pictures]
         self.n_pictures = len(pictures)
@@ -140,6 +129,6 @@ def _heads(x: Tensor, attention: TrOCRAttention) -> Tensor:
     return x.unflatten(2, (attention.num_heads, attention.head_dim)).transpose(1, 2)
 
 
-def of_formulas(formulas: Tensor, n_each: int) -> Tensor:
-    """Numbers of what these formulas have, n_each of it each: (F,) -> (F * n_each,)."""
-    return (formulas[:, None] * n_each + torch.arange(n_each, device=formulas.device)).flatten()
+def rows_of(pictures: Tensor, n_each: int) -> Tensor:
+    """The rows of pictures that have n_each of them: (P,) -> (P * n_each,)."""
+    return (pictures[:, None] * n_each + torch.arange(n_each, device=pictures.device)).flatten()

@@ -1,25 +1,31 @@
-"""The same ink as another hand would have written it.
+"""The same ink in several sizes.
 
-A reading that hangs on one pixel more or less is not one to trust: what is doubtful at first sight
-is read again from all views at once, and what they agree on wins.
+What a recogniser reads depends on how large its symbols come out, and no rule finds the best size
+for pencil, felt pen and print alike. So what is doubtful at first sight is read in other sizes,
+too, and each reading is judged by all of them.
 
-    views(picture)     # [picture, picture a little larger, picture a little slanted]
+    picture = prepare(image, LARGEST * symbol_px)
+    first, smaller, larger = views(picture)
 """
 
 import cv2
 import numpy as np
 
-N_VIEWS = 3
-LARGER = 1.15
-SLANT_DEG = 6.0  # that tops move to the left by
+# Of a symbol, where 1 is what the model was trained around: at first sight, and at a second look.
+SIZES = (1.1, 0.85, 1.4)
+LARGEST = max(SIZES)
+
+
+def first_view(picture: np.ndarray) -> np.ndarray:
+    """Args: picture, an ink map (h, w) uint8 whose symbols have the size LARGEST."""
+    return _in_size(picture, SIZES[0])
 
 
 def views(picture: np.ndarray) -> list[np.ndarray]:
-    """Views of an ink map (h, w) uint8, itself first, N_VIEWS in all."""
-    height, width = picture.shape
-    larger = cv2.resize(picture, None, fx=LARGER, fy=LARGER, interpolation=cv2.INTER_LINEAR)
-    per_row = float(np.tan(np.radians(SLANT_DEG)))
-    shear = np.array([[1, per_row, 0], [0, 1, 0]], np.float32)
-    # Rows move to the right, the lowest one most: the canvas grows by as much.
-    slanted = cv2.warpAffine(picture, shear, (width + int(per_row * height) + 1, height))
-    return [picture, larger, slanted]
+    """The picture in each of SIZES. Args: as first_view."""
+    return [_in_size(picture, size) for size in SIZES]
+
+
+def _in_size(picture: np.ndarray, size: float) -> np.ndarray:
+    sides = [max(1, round(side * size / LARGEST)) for side in (picture.shape[1], picture.shape[0])]
+    return cv2.resize(picture, sides, interpolation=cv2.INTER_AREA)

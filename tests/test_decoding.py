@@ -10,6 +10,7 @@ from latexocr.decoding import (
     Prior,
     _Search,
     decode,
+    token_log_probabilities,
     turning_in_circles,
 )
 from latexocr.grammar import Grammar
@@ -21,7 +22,7 @@ from latexocr.places import NOWHERE, PlaceTracker, looked_at
 from latexocr.recognizer import Recognizer
 from latexocr.stepping import GUIDED_LAYERS
 from latexocr.tokenizer import build_tokenizer
-from latexocr.views import views
+from latexocr.views import first_view
 from tests.conftest import draw
 from tests.tiny import tiny_model
 
@@ -29,6 +30,7 @@ TOKENIZER = build_tokenizer()
 VOCABULARY = TOKENIZER.get_vocab()
 FORBIDDEN = (0, 1, 3)
 LIMIT = 10
+LETTERS = ("x", "x+l", "l+x+T+x", "T", "x+x", "L+x+l+l+x")  # that tests.conftest can draw
 GRAMMAR = Grammar(VOCABULARY, "</s>", ("<pad>", "<s>", "<unk>"))
 
 
@@ -75,14 +77,13 @@ def prior_log_probability(prior: Prior, found: Candidate) -> float:
 
 @torch.no_grad()
 def step_by_step(model: RecognizerModel, ids: list[int], pixels: torch.Tensor) -> torch.Tensor:
-    """Log-probabilities (T, V) of what may follow each token, computed anew, without a cache; of
-    several pictures their mean."""
-    logits = torch.stack([free_logits(model, ids, picture[None]) for picture in pixels])
-    logits[:, :, list(FORBIDDEN)] = -torch.inf
+    """Log-probabilities (T, V) of what may follow each token, computed anew, without a cache."""
+    logits = free_logits(model, ids, pixels)
+    logits[:, list(FORBIDDEN)] = -torch.inf
     states = [GRAMMAR.start]
     for token_id in ids[1:]:
         states.append(GRAMMAR.after(states[-1], token_id))
-    return GRAMMAR.constrained(states, logits.log_softmax(dim=-1).mean(dim=0))
+    return GRAMMAR.constrained(states, logits.log_softmax(dim=-1))
 
 
 def free_logits(model: RecognizerModel, ids: list[int], pixels: torch.Tensor) -> torch.Tensor:
@@ -102,15 +103,13 @@ def free_logits(model: RecognizerModel, ids: list[int], pixels: torch.Tensor) ->
 
 
 @pytest.mark.parametrize("prior", [None, random_prior(0.5)], ids=["no prior", "a prior"])
-@pytest.mark.parametrize(("n_beams", "n_views"), [(1, 1), (3, 1), (1, 2), (3, 2)])
+@pytest.mark.parametrize("n_beams", [1, 3])
 def test_what_is_written_has_the_probability_that_a_run_without_cache_gives_it(
-    model, n_beams, n_views, prior
+    model, n_beams, prior
 ):
-    """With a prior too it is the recogniser's own; of several views it is their mean."""
-    pixels, sizes = pictures(2 * n_views)
-    read = decode(model, pixels, sizes, GRAMMAR, n_beams, LIMIT, FORBIDDEN, prior, n_views)
-    assert len(read) == 2
-    for pictured, beams in zip(pixels.split(n_views), read, strict=True):
+    """With a prior too it is the recogniser's own."""
+    for i, beams in enumerate(run(model, n_beams, prior=prior)):
+        pictured = pictures()[0][i : i + 1]
         for found in beams:
             n_written = sum(p > -torch.inf for p in found.token_log_probabilities)
             ids = [1, *found.token_ids[:n_written], *([2] if found.is_whole else [])]
@@ -170,17 +169,30 @@ def test_enough_beams_find_the_likeliest_of_all(model):
     assert beams[0].log_probability >= greedy.log_probability - 1e-4
 
 
-@pytest.mark.parametrize(("n_beams", "n_views"), [(1, 1), (3, 1), (1, 3), (4, 3)])
-def test_a_batch_is_decoded_as_one_by_one(embedded, n_beams, n_views):
-    """Formulas that are done leave the batch early, each at another step."""
-    letters = ("x", "x+l", "l+x+T+x", "T", "x+x", "L+x+l+l+x")
-    looks = [views(prepare(draw(each), embedded.symbol_px))[:n_views] for each in letters]
-    alone = [embedded._decode([look], n_beams, LIMIT)[0] for look in looks]
-    for found, wanted in zip(embedded._decode(looks, n_beams, LIMIT), alone, strict=True):
+@pytest.mark.parametrize("n_beams", [1, 4])
+def test_a_batch_is_decoded_as_one_by_one(embedded, n_beams):
+    """Pictures that are done leave the batch early, each at another step."""
+    drawn = [first_view(prepare(draw(each), embedded.symbol_px)) for each in LETTERS]
+    alone = [embedded._decode([picture], n_beams, LIMIT)[0] for picture in drawn]
+    for found, wanted in zip(embedded._decode(drawn, n_beams, LIMIT), alone, strict=True):
         assert [c.canonical for c in found] == [c.canonical for c in wanted]
         scores = [c.log_probability for c in wanted]
         assert [c.log_probability for c in found] == pytest.approx(scores, abs=1e-3)
     assert len({found[0].n_tokens for found in alone}) > 3
+
+
+def test_what_is_read_on_one_picture_can_be_judged_by_another(model):
+    pixels, sizes = pictures(2)
+    texts = [[(4, 9), (5, 6, 7), ()], [(8,)]]
+    judged = token_log_probabilities(model, pixels, sizes, GRAMMAR, texts, FORBIDDEN)
+    assert [len(likely) for likely in judged] == [3, 1]
+    for picture, some, of_some in zip(pixels, texts, judged, strict=True):
+        for ids, likely in zip(some, of_some, strict=True):
+            written = torch.tensor([*ids, 2])
+            logits = free_logits(model, [1, *ids], picture[None])
+            logits[:, list(FORBIDDEN)] = -torch.inf
+            wanted = logits.log_softmax(dim=-1)[torch.arange(len(written)), written]
+            assert likely == pytest.approx(wanted.tolist(), abs=1e-4)
 
 
 def test_the_limit_of_tokens_and_the_forbidden_ones_are_kept(model):

@@ -1,12 +1,21 @@
 """Reading pictures: contract, order, batches, beams, confidence."""
 
+from dataclasses import replace
+
 import cv2
 import numpy as np
 import pytest
 import torch
 
 from latexocr.errors import ImageError, ModelError
-from latexocr.recognizer import CLOSER_BEAMS, Recognizer, shape_batches
+from latexocr.recognizer import (
+    CLOSER_CANDIDATES,
+    Decoded,
+    Recognizer,
+    _best_of,
+    _judged_anew,
+    shape_batches,
+)
 from tests.tiny import tiny_recognizer
 
 
@@ -49,7 +58,7 @@ def test_a_batch_reads_as_one_by_one_in_the_order_given(recognizer):
 def test_as_many_candidates_are_found_as_there_are_beams(recognizer):
     """Of what is doubtful, as all is to random weights, at least as many as a closer look has."""
     picture = [np.full((30, 60), 255, np.uint8)]
-    for n_beams, n_found in ((1, 1), (4, CLOSER_BEAMS), (8, 8)):
+    for n_beams, n_found in ((1, 1), (4, CLOSER_CANDIDATES), (8, 8)):
         assert len(recognizer.decode(picture, n_beams, max_new_tokens=8)[0]) == n_found
 
 
@@ -61,15 +70,35 @@ def test_what_is_doubtful_is_looked_at_again(recognizer, monkeypatch):
     sure = recognizer.decode(pictures, 2, max_new_tokens=8)
     config.confidence_offset = -9.0
     again = recognizer.decode(pictures, 2, max_new_tokens=8)
-    assert [len(found) for found in sure + again] == [2, 2, 2] + 3 * [CLOSER_BEAMS]
+    assert [len(found) for found in sure] == [2, 2, 2]
     for once, twice in zip(sure, again, strict=True):
-        assert once[0].log_probability != pytest.approx(twice[0].log_probability, abs=1e-5)
+        assert 2 < len(twice) <= CLOSER_CANDIDATES
+        assert len({c.canonical for c in twice}) == len(twice)
+        assert {c.canonical for c in twice} > {c.canonical for c in once}
     # Together they read as alone, in the order given.
     alone = [recognizer.decode([picture], 2, max_new_tokens=8)[0] for picture in pictures]
     assert [found[0].canonical for found in alone] == [found[0].canonical for found in again]
     greedy = recognizer.decode(pictures, max_new_tokens=8)
     config.confidence_offset = 9.0
     assert greedy == recognizer.decode(pictures, max_new_tokens=8)
+
+
+def test_candidates_of_a_closer_look_have_the_mean_of_what_all_views_say():
+    candidates = [Decoded("x", -1.0, 2, (0.5,), True, -0.5), Decoded("y", -2.0, 2, (0.2,))]
+    by_view = [[(-3.0, -1.0), (-1.0, 0.0)], [(-1.0, -1.0), (-2.0, -1.0)]]
+    first, second = _judged_anew(candidates, by_view)
+    assert (first.canonical, first.log_probability) == ("y", pytest.approx(-2.0))
+    assert (second.canonical, second.log_probability) == ("x", pytest.approx(-3.0))
+    assert second.score == pytest.approx(-3.0 + 0.5)  # what the language model adds stays
+    assert second.token_probabilities == pytest.approx([np.exp(-2.0)])
+
+
+def test_of_several_views_each_text_comes_once_and_what_ended_before_what_did_not():
+    a, b = Decoded("a", -2.0, 2, score=-2.0), Decoded("b", -1.0, 2, score=-1.0)
+    better, endless = replace(a, score=-0.5), Decoded("c", -0.1, 9, is_whole=False)
+    assert _best_of([a, b, endless, better], 5) == [better, b]
+    assert _best_of([a, b, better], 1) == [better]
+    assert _best_of([endless], 5) == [endless]
 
 
 def test_the_log_probability_is_that_of_the_decoded_tokens(recognizer):

@@ -17,14 +17,18 @@ PLAIN = typeset.preamble_of(None)
 ALPHA = r"\alpha ^ { 2 }"
 
 
+ANY = range(2, 21)  # numbers of tokens
+
+
 def test_formulas_are_chosen_once_and_only_those_that_can_be_written():
     lines = [r"\frac12", r"\frac{1}{2}", "x", r"\unknowncommand y", "{", "a+b+c+d+e", "p=q"]
-    chosen = typeset.choose(lines, 10, 7, {"p = q"}, seed=0)
+    chosen = typeset.choose(lines, 10, range(2, 8), {"p = q"}, seed=0)
     assert chosen == [r"\frac { 1 } { 2 }"]
-    assert len(typeset.choose(lines, 1, 20, set(), seed=0)) == 1
+    assert typeset.choose(lines, 10, range(8, 20), set(), seed=0) == ["a + b + c + d + e"]
+    assert len(typeset.choose(lines, 1, ANY, set(), seed=0)) == 1
     many = [f"x_{{{i}}}" for i in range(50)]
-    assert typeset.choose(many, 5, 20, set(), 1) == typeset.choose(many, 5, 20, set(), 1)
-    assert typeset.choose(many, 5, 20, set(), 1) != typeset.choose(many, 5, 20, set(), 2)
+    assert typeset.choose(many, 5, ANY, set(), 1) == typeset.choose(many, 5, ANY, set(), 1)
+    assert typeset.choose(many, 5, ANY, set(), 1) != typeset.choose(many, 5, ANY, set(), 2)
 
 
 def test_without_tex_the_way_to_it_is_told(monkeypatch):

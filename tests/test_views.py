@@ -1,40 +1,27 @@
-"""Views of an ink map for a second look."""
+"""The sizes in which an ink map is looked at."""
 
 import numpy as np
 
-from latexocr.views import LARGER, N_VIEWS, views
+from latexocr.views import LARGEST, SIZES, first_view, views
 
 
 def bars() -> np.ndarray:
-    """An upright bar."""
-    picture = np.zeros((40, 60), np.uint8)
-    picture[5:35, 20:24] = 255
+    """Upright bars, each three times as wide as the paper beside it."""
+    picture = np.zeros((56, 140), np.uint8)
+    picture[:, ::4] = picture[:, 1::4] = picture[:, 2::4] = 255
     return picture
 
 
-def columns(picture: np.ndarray, row: int) -> float:
-    """Where the ink of a row is in the mean."""
-    weights = picture[row].astype(float)
-    return float((weights * np.arange(len(weights))).sum() / weights.sum())
+def test_views_have_the_sizes_that_are_named_and_as_much_ink_for_them():
+    for view, size in zip(views(bars()), SIZES, strict=True):
+        assert view.shape == (round(56 * size / LARGEST), round(140 * size / LARGEST))
+        assert abs(view.mean() / bars().mean() - 1) < 0.02
 
 
-def test_the_picture_itself_comes_first():
-    assert len(views(bars())) == N_VIEWS
-    assert np.array_equal(views(bars())[0], bars())
-
-
-def test_one_view_is_larger_in_both_directions():
-    larger = views(bars())[1]
-    assert larger.shape == (round(40 * LARGER), round(60 * LARGER))
-    assert abs(larger.mean() / bars().mean() - 1) < 0.05
-
-
-def test_one_view_leans_and_loses_no_ink():
-    slanted = views(bars())[2]
-    assert columns(slanted, 33) - columns(slanted, 6) > 2
-    assert abs(int(slanted.sum(dtype=int)) / int(bars().sum(dtype=int)) - 1) < 0.02
-    full = np.full((200, 30), 255, np.uint8)
-    assert views(full)[2][:, -1].max() < 255  # its right edge is on the canvas
+def test_the_picture_itself_is_the_largest_view_and_the_first_comes_first():
+    found = views(bars())
+    assert np.array_equal(found[SIZES.index(LARGEST)], bars())
+    assert np.array_equal(found[0], first_view(bars()))
 
 
 def test_a_single_pixel_has_views():

@@ -60,7 +60,7 @@ class RecognizerTeacher:
         """Args: the student's vocabulary, id by token, and its symbol size in pixels."""
         self.recognizer = recognizer
         recognizer.model.to(memory_format=torch.channels_last).requires_grad_(False)
-        self.zoom = recognizer.symbol_px / symbol_px
+        self.zoom = recognizer.model.config.encoder.symbol_px / symbol_px
         known = recognizer.vocabulary
         tokens = sorted(vocabulary, key=vocabulary.__getitem__)
         ids = torch.tensor([known.get(token, -1) for token in tokens], device=recognizer.device)

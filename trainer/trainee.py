@@ -125,7 +125,8 @@ class RecognizerTrainee:
 
     def read(self, examples: Sequence[Example]) -> list[str]:
         recognizer = Recognizer(self.model, self.tokenizer, str(self.model.device))
-        pictures = [example.sample(self.symbol_px, None, None).pixels for example in examples]
+        size = recognizer.symbol_px
+        pictures = [example.sample(size, None, None).pixels for example in examples]
         found = recognizer.decode(pictures, max_new_tokens=self.max_new_tokens)
         return [candidates[0].canonical for candidates in found]
 

@@ -123,9 +123,10 @@ def preamble_of(family: str | None) -> str:
 
 
 def choose(
-    lines: Iterable[str], count: int, max_tokens: int, forbidden: set[str], seed: int
+    lines: Iterable[str], count: int, n_tokens: range, forbidden: set[str], seed: int
 ) -> list[str]:
-    """Canonical formulas that the vocabulary writes, each once; chosen by the seed."""
+    """Canonical formulas that the vocabulary writes, each once; chosen by the seed. Args: n_tokens,
+    how long they may be."""
     vocabulary = set(default_vocabulary())
     lines = list(lines)
     seen, chosen = set(forbidden), []
@@ -133,7 +134,7 @@ def choose(
         with suppress(TexError):
             latex = canonical(lines[i])
             tokens = latex.split()
-            if 1 < len(tokens) <= max_tokens and vocabulary.issuperset(tokens):
+            if len(tokens) in n_tokens and vocabulary.issuperset(tokens):
                 if latex not in seen:
                     chosen.append(latex)
                 seen.add(latex)
@@ -190,6 +191,7 @@ def main(argv: list[str] | None = None) -> None:
     parser.add_argument("formulas", nargs="+", help="lists of LaTeX: .txt, folder or .tar.gz")
     parser.add_argument("--out", type=Path, required=True, help="archive to write, .tar")
     parser.add_argument("--count", type=int, default=40_000, help="number of formulas")
+    parser.add_argument("--min-tokens", type=int, default=2, help="shorter ones are left out")
     parser.add_argument("--max-tokens", type=int, default=120, help="longer ones are left out")
     parser.add_argument("--lists", default=TRAINING_LISTS, help="names of the lists")
     parser.add_argument("--exclude", nargs="*", default=(), help="sets whose truths are left out")
@@ -198,7 +200,8 @@ def main(argv: list[str] | None = None) -> None:
     forbidden = {latex for path in args.exclude for latex in canonical_truths(truths_of(path))}
     lines = (line for path in args.formulas for _, text in read_lists(path, args.lists)
              for line in text.splitlines())  # fmt: skip
-    formulas = choose(lines, args.count, args.max_tokens, forbidden, args.seed)
+    n_tokens = range(args.min_tokens, args.max_tokens + 1)
+    formulas = choose(lines, args.count, n_tokens, forbidden, args.seed)
     print(dict(write_archive(pictures_of(formulas, args.seed), args.out, len(formulas))))
 
 
