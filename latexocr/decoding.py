@@ -87,12 +87,12 @@ def decode(
             logits, looked = logits[rows], looked[rows]
             steps.follow(rows)
         origin = search.advance(logits.float(), looked)
-        if search.is_done():
-            break
         if origin is not None:
             steps.follow(origin)
         left = search.put_aside()
         if left is not None:
+            if not len(left):
+                break
             steps.keep(left)
     return search.results()
 
@@ -227,9 +227,6 @@ class _Search:
                 self.states[row] = self.grammar.after(self.states[row], token)
             places.append(self.trackers[row].step(token, tuple(looked[row])))
         self.places = torch.tensor(places, device=self.places.device)
-
-    def is_done(self) -> bool:
-        return bool(self._done_pictures().all())
 
     def _done_pictures(self) -> Tensor:
         """(B,) bool: nothing that could still be written would matter."""

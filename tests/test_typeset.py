@@ -15,8 +15,6 @@ needs_tex = pytest.mark.skipif(
 )
 PLAIN = typeset.preamble_of(None)
 ALPHA = r"\alpha ^ { 2 }"
-
-
 ANY = range(2, 21)  # numbers of tokens
 
 
