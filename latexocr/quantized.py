@@ -59,12 +59,16 @@ def load_quickest(folder: str | Path, device: str | None = None) -> Recognizer:
     one that was made of these weights, and ONNX Runtime to run it.
 
     Args and errors: as load_recognizer."""
-    twin = Path(folder).with_name(QUICK)
     on_cpu = device == "cpu" or (device is None and not torch.cuda.is_available())
-    record = _record_of(twin) if on_cpu and find_spec("onnxruntime") else None
-    if record and record.get("of") == weights_digest(Path(folder)):
-        return load_recognizer(twin)
-    return load_recognizer(folder, device)
+    twin = find_twin(Path(folder)) if on_cpu else None
+    return load_recognizer(folder, device) if twin is None else load_recognizer(twin)
+
+
+def find_twin(folder: Path) -> Path | None:
+    """The folder beside it with the int8 twin of these weights, if there is one that runs here."""
+    twin = folder.with_name(QUICK)
+    record = _record_of(twin) if find_spec("onnxruntime") else None
+    return twin if record and record.get("of") == weights_digest(folder) else None
 
 
 def quantization_of(folder: str | Path) -> Method | None:
@@ -92,9 +96,11 @@ def _record_of(folder: str | Path) -> dict[str, Any] | None:
     return record
 
 
-def write_quantization(folder: Path, method: Method, source: str = "") -> None:
-    """Args: source, weights_digest of what was quantised."""
-    record = {"method": method, "of": source}
+def write_quantization(
+    folder: Path, method: Method, source: str = "", n_parameters: int = 0
+) -> None:
+    """Args: source, weights_digest of what was quantised, and how many parameters that has."""
+    record = {"method": method, "of": source, "parameters": n_parameters}
     (folder / QUANTIZATION_FILE).write_text(json.dumps(record) + "\n", "utf-8")
 
 
@@ -149,6 +155,7 @@ class OnnxModel(nn.Module):
             raise ModelError(f"{folder}: expected a recogniser's folder, got one without config")
         self.config = VisionEncoderDecoderConfig.from_pretrained(folder)
         self.device = torch.device("cpu")
+        self.n_parameters = int((_record_of(folder) or {}).get("parameters", 0))
         self.encoder = OnnxEncoder(open_session(folder / ENCODER_FILE))
         self.step = open_session(folder / STEP_FILE)
         self.outputs = [output.name for output in self.step.get_outputs()]

@@ -113,6 +113,12 @@ class Recognizer:
         if self.language:
             self.language.save(Path(folder))
 
+    @property
+    def n_parameters(self) -> int:
+        """Of the model; of graphs, of what they were made of."""
+        known = getattr(self.model, "n_parameters", None)
+        return sum(p.numel() for p in self.model.parameters()) if known is None else known
+
     # --- Reading ------------------------------------------------------------------------------
 
     def read(self, image: Source, n_alternatives: int = 3) -> Reading:

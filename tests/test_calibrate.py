@@ -5,9 +5,12 @@ import json
 import numpy as np
 import pytest
 
+from latexocr.hub import QUICK
+from latexocr.quantized import load_recognizer, weights_digest
 from latexocr.recognizer import Decoded, Recognizer
 from tests.tiny import tiny_recognizer, write_inks
 from trainer import calibrate
+from trainer.quantize import quantize
 
 SURE = Decoded("x", -0.02, 2, (0.99,))
 UNSURE = Decoded("x", -1.2, 2, (0.4,))
@@ -79,6 +82,19 @@ def test_a_clean_split_gives_a_finite_curve():
 def test_a_handful_of_readings_is_refused():
     with pytest.raises(ValueError, match="at least 10 readings"):
         calibrate.fit_logistic(np.zeros((9, 3)), [True] * 9)
+
+
+def test_the_twin_that_reads_is_what_is_calibrated(tmp_path, monkeypatch):
+    folder = tmp_path / "recognizer"
+    tiny_recognizer().save_pretrained(folder)
+    quantize(load_recognizer(folder), tmp_path / QUICK, "onnx-int8", source=weights_digest(folder))
+    data = write_inks(tmp_path / "inks")
+    monkeypatch.setattr("sys.argv", ["calibrate", "--model", str(folder), "--data", str(data)])
+    calibrate.main()
+    kept = [json.loads((one / "config.json").read_text()) for one in (folder, tmp_path / QUICK)]
+    assert kept[0]["confidence_weights"] == kept[1]["confidence_weights"]
+    read = calibrate.calibrate(load_recognizer(tmp_path / QUICK), str(data))
+    assert read["confidence_weights"] == kept[1]["confidence_weights"]
 
 
 def test_calibrated_weights_come_back_from_their_folder(tmp_path, monkeypatch):

@@ -4,8 +4,8 @@ probability?
     python -m trainer.calibrate --model runs/crohme_small/final --data crohme_test2013.tar.gz
 
 Use the set that weights are selected on, never one that figures are reported on. The numbers are
-written into the model's config.json: one curve for greedy readings, and one for those of a search
-of four beams, which is what the app does.
+written into the model's config.json, and into that of its int8 twin, which then is what reads: one
+curve for greedy readings, and one for those of a search of four beams, which is what the app does.
 """
 
 import argparse
@@ -20,6 +20,7 @@ import torch
 
 from latexocr.confidence import greedy_features, search_features
 from latexocr.hub import resolve
+from latexocr.quantized import find_twin, load_quickest
 from latexocr.recognizer import Recognizer
 from trainer.data.examples import load_examples
 from trainer.metrics import token_edits
@@ -90,11 +91,12 @@ def main() -> None:
     arguments = parser.parse_args()
     torch.set_num_threads(os.cpu_count() or 1)
     folder = arguments.model or resolve(None, "recognizer")
-    fitted = calibrate(Recognizer.from_pretrained(folder), arguments.data, arguments.labels)
-    path = folder / "config.json"
-    config = json.loads(path.read_text(encoding="utf-8")) | fitted
-    path.write_text(json.dumps(config, indent=2, sort_keys=True) + "\n", encoding="utf-8")
-    print(f"{path}: {fitted}")
+    fitted = calibrate(load_quickest(folder, "cpu"), arguments.data, arguments.labels)
+    twin = find_twin(folder)
+    for path in [folder / "config.json", *([twin / "config.json"] if twin else [])]:
+        config = json.loads(path.read_text(encoding="utf-8")) | fitted
+        path.write_text(json.dumps(config, indent=2, sort_keys=True) + "\n", encoding="utf-8")
+        print(f"{path}: {fitted}")
 
 
 if __name__ == "__main__":

@@ -28,7 +28,7 @@ from latexocr.detector import Detector
 from latexocr.errors import DataError
 from latexocr.hub import resolve
 from latexocr.pipeline import LatexOCR
-from latexocr.quantized import load_recognizer
+from latexocr.quantized import load_quickest
 from trainer.data.examples import PARTS, Example, load_examples
 from trainer.data.page_sets import load_lines, load_pages
 from trainer.data.wide import load_wide
@@ -114,7 +114,7 @@ def figures_of(arguments: argparse.Namespace) -> dict[str, Any]:
 
 def _recognizer_figures(arguments: argparse.Namespace) -> dict[str, Any]:
     examples = _examples(arguments)
-    recognizer = load_recognizer(resolve(arguments.model, "recognizer"))
+    recognizer = load_quickest(resolve(arguments.model, "recognizer"))
     figures, readings = measure_recognizer(
         recognizer, examples, arguments.beams, arguments.timed, arguments.together
     )

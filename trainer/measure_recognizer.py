@@ -55,7 +55,7 @@ def measure_recognizer(
         "unreadable_pictures": sum(picture is None for picture in pictures),
         "seconds_per_picture": round(seconds / len(examples), 4),
         "beams": n_beams,
-        "parameters": sum(p.numel() for p in recognizer.model.parameters()),
+        "parameters": recognizer.n_parameters,
         "threads": torch.get_num_threads(),
     }
     timed = [e for e, p in zip(examples, pictures, strict=True) if p is not None][:n_timed]

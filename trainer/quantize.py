@@ -104,7 +104,7 @@ def quantize(
         if recognizer.language:
             recognizer.language.save(folder)
         _write_int8(recognizer, folder, calibration or drawn_pictures(recognizer.symbol_px))
-    write_quantization(folder, method, source)
+    write_quantization(folder, method, source, recognizer.n_parameters)
     for file in folder.iterdir():
         if file.stat().st_size > MAX_FILE_BYTES:
             logger.warning("%s has %.1f MB, more than 10", file, file.stat().st_size / 1e6)
