@@ -6,8 +6,10 @@ print(reading.latex, reading.confidence, reading.alternatives)
 """
 
 import math
+import sys
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
+from itertools import chain
 from pathlib import Path
 
 import numpy as np
@@ -32,7 +34,8 @@ MAX_NEW_TOKENS = 200
 # Of the language model (see decoding.Prior), chosen on the selection set.
 LANGUAGE_WEIGHT, LANGUAGE_BONUS = 0.25, 1.5
 SURE = 0.7  # readings with less confidence are looked at again,
-CLOSER_CANDIDATES = 6  # and so many of what is found then are judged by all views
+CLOSER_BEAMS = 2  # by so many beams in each of the other sizes,
+CLOSER_CANDIDATES = 4  # and so many of what is found then are judged by all views
 
 
 @dataclass(frozen=True)
@@ -174,21 +177,27 @@ class Recognizer:
         """Candidates of doubtful pictures, judged by all views.
 
         Args: seen, the views of each picture; first, what was found in the first one of each."""
-        found = list(first)
+        found = [[in_first] for in_first in first]  # by picture and view
         for one_size in list(zip(*seen, strict=True))[1:]:
-            more = self._decode(one_size, n_beams, MAX_NEW_TOKENS)
-            found = [[*some, *others] for some, others in zip(found, more, strict=True)]
-        chosen = [_best_of(some, max(n_beams, CLOSER_CANDIDATES)) for some in found]
-        texts = [[c.canonical for c in some] for some in chosen]
-        judged = iter(
-            self._judge(
-                [view for of_one in seen for view in of_one],
-                [some for some, of_one in zip(texts, seen, strict=True) for _ in of_one],
-            )
-        )
+            more = self._decode(one_size, min(n_beams, CLOSER_BEAMS), MAX_NEW_TOKENS)
+            for by_view, in_this in zip(found, more, strict=True):
+                by_view.append(in_this)
+        n_chosen = max(n_beams, CLOSER_CANDIDATES)
+        chosen = [_best_of(list(chain.from_iterable(by_view)), n_chosen) for by_view in found]
+        known = [[_likelihoods(in_view) for in_view in by_view] for by_view in found]
+        # What a view has read itself it need not judge.
+        missing = [
+            (view, likely, [c.canonical for c in some if c.is_whole and c.canonical not in likely])
+            for some, by_view, views_ in zip(chosen, known, seen, strict=True)
+            for view, likely in zip(views_, by_view, strict=True)
+        ]
+        missing = [one for one in missing if one[2]]
+        judged = self._judge([view for view, _, _ in missing], [texts for _, _, texts in missing])
+        for (_, likely, texts), values in zip(missing, judged, strict=True):
+            likely.update(zip(texts, values, strict=True))
         return [
-            _judged_anew(some, [next(judged) for _ in of_one])
-            for some, of_one in zip(chosen, seen, strict=True)
+            _judged_anew(some, [[likely.get(c.canonical, ()) for c in some] for likely in by_view])
+            for some, by_view in zip(chosen, known, strict=True)
         ]
 
     def _judge(
@@ -197,19 +206,23 @@ class Recognizer:
         """Log-probabilities of the tokens of canonical LaTeX, end token included, of several texts
         for each picture."""
         results: list[list[tuple[float, ...]]] = [[] for _ in pictures]
-        budget = PIXEL_BUDGET // CLOSER_CANDIDATES
-        for indices in shape_batches([picture.shape for picture in pictures], budget):
-            pixel_values, sizes = stack_pictures([pictures[i] for i in indices])
-            found = token_log_probabilities(
-                self.model,
-                pixel_values.to(self.device),
-                sizes.to(self.device),
-                self.grammar,
-                [[self._ids(text) for text in texts[i]] for i in indices],
-                self.unwritable,
-            )
-            for index, likely in zip(indices, found, strict=True):
-                results[index] = likely
+        # Each picture of a batch has as many rows as the one with the most texts.
+        for count in sorted({len(of_picture) for of_picture in texts}):
+            alike = [i for i, of_picture in enumerate(texts) if len(of_picture) == count]
+            shapes = [pictures[i].shape for i in alike]
+            for places in shape_batches(shapes, PIXEL_BUDGET // count):
+                indices = [alike[place] for place in places]
+                pixel_values, sizes = stack_pictures([pictures[i] for i in indices])
+                found = token_log_probabilities(
+                    self.model,
+                    pixel_values.to(self.device),
+                    sizes.to(self.device),
+                    self.grammar,
+                    [[self._ids(text) for text in texts[i]] for i in indices],
+                    self.unwritable,
+                )
+                for index, likely in zip(indices, found, strict=True):
+                    results[index] = likely
         return results
 
     def _ids(self, canonical: str) -> list[int]:
@@ -307,6 +320,16 @@ def _best_of(found: Sequence[Decoded], count: int) -> list[Decoded]:
         unique.setdefault(candidate.canonical, candidate)
     whole = [candidate for candidate in unique.values() if candidate.is_whole]
     return (whole or list(unique.values()))[:count]
+
+
+def _likelihoods(found: Sequence[Decoded]) -> dict[str, tuple[float, ...]]:
+    """Of what a search has read to the end, the log-probabilities of its tokens, end included."""
+    likely = {}
+    for one in found:
+        if one.is_whole:
+            tokens = [math.log(max(p, sys.float_info.min)) for p in one.token_probabilities]
+            likely[one.canonical] = (*tokens, one.log_probability - sum(tokens))
+    return likely
 
 
 def _judged_anew(
