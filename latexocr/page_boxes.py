@@ -13,7 +13,7 @@ from PIL import Image
 
 from latexocr.boxes import Box
 from latexocr.detector import Detection, Detector
-from latexocr.regions import fit_to_ink
+from latexocr.regions import at_once, fit_to_ink
 
 SMALL_LINE_PX = 20.0  # lines lower than this, as the detector sees them, deserve a closer look
 GOOD_LINE_PX = 34.0  # and are then seen at about this height
@@ -38,7 +38,9 @@ def find_equations(
         if closer > 1:
             long_side = min(longest, round(closer * looked_at), MAX_LOOK_PX)
             found = detector.detect(page, long_side=long_side)
-    return [replace(one, box=fit_to_ink(page, one.box)) for one in join_fragments(found)]
+    whole = join_fragments(found)
+    boxes = at_once(fit_to_ink, page, [one.box for one in whole])
+    return [replace(one, box=box) for one, box in zip(whole, boxes, strict=True)]
 
 
 def _closer_look(found: Sequence[Detection], scale: float) -> float:

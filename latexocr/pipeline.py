@@ -23,7 +23,7 @@ from latexocr.pictures import Source, load_picture
 from latexocr.quantized import load_quickest
 from latexocr.reading_order import reading_order
 from latexocr.recognizer import Decoded, Reading
-from latexocr.regions import prepare_box
+from latexocr.regions import at_once, prepare_box
 
 READ_TOGETHER = 8  # equations of a page, between two reports of progress
 # Equations by which is judged whether a page stands upright, and tokens of each; what does not may
@@ -156,7 +156,7 @@ class LatexOCR:
         pictures: list[np.ndarray | ImageError] = []
         candidates: list[list[Decoded]] = []
         for start in range(0, len(boxes), READ_TOGETHER):
-            chosen = [self._prepare_box(page, box) for box in boxes[start : start + READ_TOGETHER]]
+            chosen = at_once(self._prepare_box, page, boxes[start : start + READ_TOGETHER])
             inked = [picture for picture in chosen if not isinstance(picture, ImageError)]
             candidates += self.recognizer.decode(inked, n_alternatives + 1)
             pictures += chosen
@@ -201,7 +201,7 @@ class LatexOCR:
         """Geometric mean of the probabilities of the tokens of a few equations; 0 without any.
 
         Writing that lies on its side is read too, but with little conviction."""
-        pictures = [self._prepare_box(page, one.box) for one in found[:SAMPLE]]
+        pictures = at_once(self._prepare_box, page, [one.box for one in found[:SAMPLE]])
         inked = [picture for picture in pictures if not isinstance(picture, ImageError)]
         if not inked:
             return 0.0
