@@ -165,21 +165,26 @@ class Recognizer:
             # Nobody is ahead yet (`lead`), so this is the curve of greedy readings.
             doubtful = [i for i, found in enumerate(results) if self.confidence(found[0]) < SURE]
             seen = [views(pictures[i]) for i in doubtful]
-            closer = self._look_closer(seen, [results[i] for i in doubtful], n_beams)
+            begun = [results[i] for i in doubtful]
+            closer = self._look_closer(seen, begun, n_beams, max_new_tokens)
             for index, found in zip(doubtful, closer, strict=True):
                 results[index] = found
             results = [_with_leads(found) for found in results]
         return results
 
     def _look_closer(
-        self, seen: Sequence[Sequence[np.ndarray]], first: Sequence[list[Decoded]], n_beams: int
+        self,
+        seen: Sequence[Sequence[np.ndarray]],
+        first: Sequence[list[Decoded]],
+        n_beams: int,
+        max_new_tokens: int,
     ) -> list[list[Decoded]]:
         """Candidates of doubtful pictures, judged by all views.
 
         Args: seen, the views of each picture; first, what was found in the first one of each."""
         found = [[in_first] for in_first in first]  # by picture and view
         for one_size in list(zip(*seen, strict=True))[1:]:
-            more = self._decode(one_size, min(n_beams, CLOSER_BEAMS), MAX_NEW_TOKENS)
+            more = self._decode(one_size, min(n_beams, CLOSER_BEAMS), max_new_tokens)
             for by_view, in_this in zip(found, more, strict=True):
                 by_view.append(in_this)
         n_chosen = max(n_beams, CLOSER_CANDIDATES)

@@ -8,6 +8,7 @@ import pytest
 import torch
 
 from latexocr.errors import ImageError, ModelError
+from latexocr.imaging import prepare
 from latexocr.recognizer import (
     CLOSER_CANDIDATES,
     Decoded,
@@ -16,12 +17,18 @@ from latexocr.recognizer import (
     _judged_anew,
     shape_batches,
 )
+from tests.conftest import draw
 from tests.tiny import tiny_recognizer
 
 
 @pytest.fixture(scope="module")
 def recognizer() -> Recognizer:
     return tiny_recognizer()
+
+
+@pytest.fixture(scope="module")
+def embedded() -> Recognizer:
+    return Recognizer.from_pretrained("latexocr/weights/recognizer", "cpu")
 
 
 def drawing(n_symbols: int, size: int = 40) -> np.ndarray:
@@ -62,25 +69,28 @@ def test_as_many_candidates_are_found_as_there_are_beams(recognizer):
         assert len(recognizer.decode(picture, n_beams, max_new_tokens=8)[0]) == n_found
 
 
-def test_what_is_doubtful_is_looked_at_again(recognizer, monkeypatch):
-    pictures = [np.full((30, 60 + 8 * i), 255, np.uint8) for i in range(3)]
-    config = recognizer.model.config
-    monkeypatch.setattr(config, "confidence_weights", [0.0, 0.0, 0.0], raising=False)
-    monkeypatch.setattr(config, "confidence_offset", 9.0, raising=False)
-    sure = recognizer.decode(pictures, 2, max_new_tokens=8)
+def test_what_is_doubtful_is_looked_at_again(embedded, monkeypatch):
+    pictures = [prepare(draw(text), embedded.symbol_px) for text in ("x+l", "T+x+x", "L+x")]
+    config = embedded.model.config
+    monkeypatch.setattr(config, "confidence_weights", [0.0, 0.0, 0.0])
+    monkeypatch.setattr(config, "confidence_offset", 9.0)
+    sure = embedded.decode(pictures, 2)
     config.confidence_offset = -9.0
-    again = recognizer.decode(pictures, 2, max_new_tokens=8)
+    again = embedded.decode(pictures, 2)
     assert [len(found) for found in sure] == [2, 2, 2]
     for once, twice in zip(sure, again, strict=True):
-        assert 2 < len(twice) <= CLOSER_CANDIDATES
+        assert 2 <= len(twice) <= CLOSER_CANDIDATES
         assert len({c.canonical for c in twice}) == len(twice)
-        assert {c.canonical for c in twice} > {c.canonical for c in once}
+        assert once[0].log_probability != twice[0].log_probability  # other sizes have a say
+    assert any(len(found) > 2 for found in again)
     # Together they read as alone, in the order given.
-    alone = [recognizer.decode([picture], 2, max_new_tokens=8)[0] for picture in pictures]
+    alone = [embedded.decode([picture], 2)[0] for picture in pictures]
     assert [found[0].canonical for found in alone] == [found[0].canonical for found in again]
-    greedy = recognizer.decode(pictures, max_new_tokens=8)
+    for found in embedded.decode(pictures, 2, max_new_tokens=2):
+        assert all(sum(p > 0 for p in c.token_probabilities) <= 2 for c in found)
+    greedy = embedded.decode(pictures)
     config.confidence_offset = 9.0
-    assert greedy == recognizer.decode(pictures, max_new_tokens=8)
+    assert greedy == embedded.decode(pictures)
 
 
 def test_candidates_of_a_closer_look_have_the_mean_of_what_all_views_say():
