@@ -1,5 +1,6 @@
 """Fewer bits: what is written, that it is read again, and that it still does the same."""
 
+import json
 import shutil
 import sys
 from pathlib import Path
@@ -15,6 +16,7 @@ from latexocr.quantized import (
     QUANTIZATION_FILE,
     STEP_FILE,
     OnnxModel,
+    find_twin,
     load_quickest,
     load_recognizer,
     write_quantization,
@@ -202,6 +204,17 @@ def test_on_a_cpu_the_twin_in_int8_is_taken(source, quantized, tmp_path, monkeyp
 
 def test_weights_without_a_twin_are_loaded_as_they_are(source):
     assert not isinstance(load_quickest(source / "recognizer", "cpu").model, OnnxModel)
+
+
+def test_the_embedded_twin_is_one_of_the_embedded_weights():
+    folder = resolve(None, "recognizer")
+    twin = find_twin(folder)
+    assert twin is not None
+    configs = [json.loads((one / "config.json").read_text()) for one in (folder, twin)]
+    for name in ("confidence_weights", "search_confidence_weights"):
+        assert configs[0][name] == configs[1][name]
+    reading = load_quickest(folder, "cpu").read(draw("x+l"))
+    assert reading.latex == Recognizer.from_pretrained(folder, "cpu").read(draw("x+l")).latex
 
 
 def test_a_twin_of_other_weights_is_not_taken(source, quantized, tmp_path):
