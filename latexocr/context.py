@@ -27,7 +27,7 @@ from latexocr.language import LanguageModel
 WEIGHT, BONUS = 0.3, 1.5
 # How much to go by what followed the last 0, 1, 2 and 3 tokens in other lines, beside what is
 # expected anyway; half of that where these tokens were seen HALFWAY times.
-SHARES = (0.2, 0.3, 0.5, 0.6)
+SHARES = (0.1, 0.15, 0.25, 0.3)
 HALFWAY = 2.0
 NEGLIGIBLE = 1e-6  # what is left of counts when a line's own are taken out
 
