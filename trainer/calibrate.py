@@ -20,7 +20,7 @@ import torch
 
 from latexocr.confidence import greedy_features, search_features
 from latexocr.hub import resolve
-from latexocr.quantized import find_twin, load_quickest
+from latexocr.quantized import find_twin, load_recognizer
 from latexocr.recognizer import Recognizer
 from trainer.data.examples import load_examples
 from trainer.metrics import token_edits
@@ -91,9 +91,10 @@ def main() -> None:
     arguments = parser.parse_args()
     torch.set_num_threads(os.cpu_count() or 1)
     folder = arguments.model or resolve(None, "recognizer")
-    fitted = calibrate(load_quickest(folder, "cpu"), arguments.data, arguments.labels)
     twin = find_twin(folder)
-    for path in [folder / "config.json", *([twin / "config.json"] if twin else [])]:
+    fitted = calibrate(load_recognizer(twin or folder), arguments.data, arguments.labels)
+    for one in filter(None, (folder, twin)):
+        path = one / "config.json"
         config = json.loads(path.read_text(encoding="utf-8")) | fitted
         path.write_text(json.dumps(config, indent=2, sort_keys=True) + "\n", encoding="utf-8")
         print(f"{path}: {fitted}")

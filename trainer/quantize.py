@@ -41,7 +41,7 @@ from latexocr.views import first_view
 from trainer.data.examples import Example, load_examples
 from trainer.data.ink import InkWriter
 from trainer.data.strokes import rng_for, sample
-from trainer.metrics import interval_of, percent, resampled_sums, score_readings, token_edits
+from trainer.metrics import percent, ratio_interval, score_readings, token_edits
 from trainer.onnx_graphs import quantize_graphs, write_graphs
 
 logger = logging.getLogger(__name__)
@@ -191,7 +191,6 @@ def compare(
         readings = {name: [found[0].canonical for found in recognizer.decode(pictures)]
                     for name, recognizer in recognizers.items()}  # fmt: skip
     truths = [example.latex for example in examples]
-    exact = readings["float32"]
     hits = {name: right(truths, found) for name, found in readings.items()}
     rows = []
     for name, milliseconds in zip(recognizers, times, strict=True):
@@ -204,8 +203,8 @@ def compare(
                 exprate=score.exprate,
                 exprate_ci95=score.ci95,
                 gain=percent(gains),
-                gain_ci95=interval_of(100 * resampled_sums(gains[:, None])[:, 0] / len(gains)),
-                same=percent(np.array(readings[name]) == np.array(exact)),
+                gain_ci95=ratio_interval(gains, np.ones(len(gains))),
+                same=percent(np.array(readings[name]) == np.array(readings["float32"])),
             )
         )
     return rows
