@@ -117,6 +117,7 @@ BATCH = {
     "cell_symbols": torch.full((1, 8), NO_SYMBOL),
     "token_symbols": torch.full((1, 3), NO_SYMBOL),
     "places": torch.full((1, 3, 2), -1.0),
+    "place_sources": torch.full((1, 3), -1),
 }
 
 

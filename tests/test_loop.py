@@ -14,7 +14,14 @@ from torch import Tensor, nn
 
 from tests.tiny_foreign import batch_of, trainee, write_foreign
 from trainer.foreign import ForeignBatch, load_foreign
-from trainer.loop import Loop, LoopConfig, evaluations_since_gain, memory_advice, read_log
+from trainer.loop import (
+    Loop,
+    LoopConfig,
+    evaluations_since_gain,
+    learning_rate,
+    memory_advice,
+    read_log,
+)
 from trainer.objective import LossSums, TensorBatch
 
 
@@ -123,6 +130,18 @@ def test_time_in_which_nothing_is_computed_counts_only_by_the_wall_clock(
 
     loop.run(waiting(), lambda epoch: 100, None)
     assert (loop.state.seconds > 0.7) == expected
+
+
+def test_the_learning_rate_falls_over_the_minutes_of_a_run_that_has_no_number_of_steps():
+    config = LoopConfig(fall_over="minutes", max_minutes=2, warmup_steps=10, peak_lr=1.0)
+    assert learning_rate(4, config, 1.0) == 0.5
+    rates = [learning_rate(10**6, config, seconds) for seconds in (0.0, 60.0, 120.0)]
+    assert rates == pytest.approx([1.0, 0.5, config.final_lr], abs=1e-5)
+
+
+def test_without_minutes_the_learning_rate_cannot_fall_over_them():
+    with pytest.raises(ValueError, match="max_minutes above 0"):
+        LoopConfig(fall_over="minutes")
 
 
 def test_without_patience_a_run_takes_all_its_steps(make_loop):

@@ -10,6 +10,7 @@ from latexocr.places import looked_at
 from latexocr.stepping import GUIDED_LAYERS
 from latexocr.tokenizer import build_tokenizer
 from tests.tiny import tiny_model
+from trainer.data.batches import place_sources
 from trainer.objective import (
     IGNORE,
     NO_SYMBOL,
@@ -31,6 +32,7 @@ def batch(cells: list[int], token_symbols: list[int]) -> Batch:
         torch.tensor([[0, 0, 1, 1, 0, 0, 1, 1]]),
         torch.tensor([token_symbols]),
         torch.full((1, 3, 2), -1.0),
+        torch.tensor([[-1, 1, 2]]),
     )
 
 
@@ -111,9 +113,8 @@ def test_places_that_nobody_marked_are_found_as_reading_finds_them():
     for layer in model.decoder.model.decoder.layers:
         layer.encoder_attn.q_proj.weight.mul_(100)  # or it would look everywhere alike
     vocabulary = build_tokenizer().get_vocab()
-    x, hat, y = (vocabulary[token] for token in ("x", "{", "y"))
-    start, end = model.config.decoder_start_token_id, model.config.eos_token_id
-    ids, labels = torch.tensor([[start, x, hat, y]]), torch.tensor([[x, hat, y, end]])
+    tokens = [vocabulary[token] for token in ("<s>", "x", "{", "y")]
+    ids, sources = torch.tensor([tokens]), torch.tensor([place_sources(tokens, vocabulary)])
     pixels, sizes = torch.rand(1, 1, 32, 64), torch.tensor([[32, 64]])
     encoded = model.encoder(pixels, sizes)
     told = torch.full((1, 4, 2), -1.0)
@@ -126,16 +127,16 @@ def test_places_that_nobody_marked_are_found_as_reading_finds_them():
             output_attentions=True,
         )
         told[0, step + 1 :] = looked_at(out.cross_attentions[-GUIDED_LAYERS:], 64 // STRIDE)
-    objective = TrainingModel(model, 0.0, 0.5, 0.3, vocabulary=vocabulary)
-    found = objective._with_found(torch.full((1, 4, 2), -1.0), encoded, ids, labels, 64 // STRIDE)
+    objective = TrainingModel(model, 0.0, 0.5, 0.3)
+    found = objective._with_found(torch.full((1, 4, 2), -1.0), encoded, ids, sources, 64 // STRIDE)
     assert torch.allclose(found, told, atol=1e-4)
     assert not torch.allclose(found[0, 1], found[0, 3], atol=0.01)
 
 
 @torch.no_grad()
 def test_places_that_are_marked_stay():
-    objective = TrainingModel(tiny_model(), 0.0, 0.5, 0.3, vocabulary=build_tokenizer().get_vocab())
+    objective = TrainingModel(tiny_model(), 0.0, 0.5, 0.3)
     places = torch.tensor([[[-1.0, -1.0], [1.0, 2.0], [-1.0, -1.0]]])
     encoded = objective.recognizer.encoder(PLAIN.pixel_values, PLAIN.picture_sizes)
-    found = objective._with_found(places, encoded, PLAIN.input_ids, PLAIN.labels, 4)
+    found = objective._with_found(places, encoded, PLAIN.input_ids, PLAIN.place_sources, 4)
     assert torch.equal(found, places)

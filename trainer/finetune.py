@@ -216,7 +216,6 @@ def start_trainee(config: FinetuneConfig) -> Trainee:
         config.cell_loss_weight,
         config.attention_loss_weight,
         config.input_noise,
-        tokenizer.get_vocab(),
     )
     return RecognizerTrainee(model, tokenizer, objective, config.batches, alterations, language)
 

@@ -45,6 +45,9 @@ class LoopConfig:
     peak_lr: float = 8e-4
     final_lr: float = 1e-6
     warmup_steps: int = 500
+    # What the learning rate falls over: max_steps, or max_minutes, for a run whose speed on its
+    # machine nobody knows yet.
+    fall_over: str = "steps"
     weight_decay: float = 0.01
     max_norm: float = 1.0  # gradients are clipped to it
     ema_decay: float = 0.999
@@ -66,6 +69,13 @@ class LoopConfig:
             raise ValueError(
                 "patience must be 0 or more evaluations and max_minutes 0 or more, "
                 f"got {self.patience} and {self.max_minutes}"
+            )
+        if self.fall_over not in ("steps", "minutes") or (
+            self.fall_over == "minutes" and not self.max_minutes
+        ):
+            raise ValueError(
+                "fall_over must be steps, or minutes with max_minutes above 0, "
+                f"got {self.fall_over!r} and {self.max_minutes}"
             )
         if self.clock not in CLOCKS:
             raise ValueError(f"clock must be one of {', '.join(CLOCKS)}, got {self.clock!r}")
@@ -130,13 +140,17 @@ class AveragedWeights:
             self.values[key].copy_(value)
 
 
-def learning_rate(step: int, config: LoopConfig) -> float:
-    """Linear warm-up, then half a cosine down to final_lr at max_steps.
+def learning_rate(step: int, config: LoopConfig, seconds: float = 0.0) -> float:
+    """Linear warm-up, then half a cosine down to final_lr at max_steps or max_minutes.
 
-    Source: Loshchilov and Hutter 2017, arXiv:1608.03983, eq. 5, without restarts."""
+    Args: seconds, of training so far. Source: Loshchilov and Hutter 2017, arXiv:1608.03983, eq. 5,
+    without restarts."""
     if step < config.warmup_steps:
         return config.peak_lr * (step + 1) / config.warmup_steps
-    progress = (step - config.warmup_steps) / max(1, config.max_steps - config.warmup_steps)
+    if config.fall_over == "minutes":
+        progress = seconds / (60 * config.max_minutes)
+    else:
+        progress = (step - config.warmup_steps) / max(1, config.max_steps - config.warmup_steps)
     wave = 0.5 * (1 + math.cos(math.pi * min(1.0, progress)))
     return config.final_lr + (config.peak_lr - config.final_lr) * wave
 
@@ -226,7 +240,7 @@ class Loop:
         }
 
     def _set_learning_rate(self) -> float:
-        lr = learning_rate(self.state.step, self.config)
+        lr = learning_rate(self.state.step, self.config, self.state.seconds)
         for group in self.optimizer.param_groups:
             group["lr"] = lr
         return lr

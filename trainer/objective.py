@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from latexocr.modeling import STRIDE, InkEncoderOutput, RecognizerModel
-from latexocr.places import NOWHERE, PlaceTracker, cells_looked_at, guided
+from latexocr.places import NOWHERE, cells_looked_at, guided
 from latexocr.stepping import GUIDED_LAYERS
 
 IGNORE = -100  # no label
@@ -46,7 +46,8 @@ class Batch(TensorBatch):
     the id of the symbol that a cell shows, IGNORE where unknown or blank; cell_symbols (B, H/8 *
     W/8) int64, that symbol's index in its formula, and token_symbols (B, T) int64, the index of the
     symbol that a label writes, both NO_SYMBOL where there is none; places (B, T, 2) float32, where
-    each of input_ids stands, in cells, negative where that is not known."""
+    each of input_ids stands, in cells, negative where that is not known; place_sources (B, T)
+    int64, which of input_ids each takes its place from, negative for none."""
 
     pixel_values: Tensor
     picture_sizes: Tensor
@@ -56,6 +57,7 @@ class Batch(TensorBatch):
     cell_symbols: Tensor
     token_symbols: Tensor
     places: Tensor
+    place_sources: Tensor
 
 
 @dataclass
@@ -95,12 +97,8 @@ class TrainingModel(nn.Module):
         cell_loss_weight: float,
         attention_loss_weight: float,
         input_noise: float = 0.0,
-        vocabulary: dict[str, int] | None = None,
     ) -> None:
-        """Args: vocabulary, id by token: given, the places of pictures whose symbols are not marked
-        are those that the model itself looks at."""
         super().__init__()
-        self.vocabulary = vocabulary
         self.recognizer = recognizer
         self.label_smoothing = label_smoothing
         self.cell_loss_weight = cell_loss_weight
@@ -120,13 +118,14 @@ class TrainingModel(nn.Module):
         cell_symbols: Tensor,
         token_symbols: Tensor,
         places: Tensor,
+        place_sources: Tensor,
     ) -> LossSums:
-        """Arguments as in Batch. The auxiliary losses are means that count as many times as there
+        """Arguments as in Batch. The places of pictures whose symbols are not marked are those that
+        the model itself looks at. The auxiliary losses are means that count as many times as there
         are tokens, so that their weights do not depend on how many cells a batch has."""
         encoded = self.recognizer.encoder(pixel_values, picture_sizes)
-        if self.vocabulary:
-            columns = pixel_values.shape[3] // STRIDE
-            places = self._with_found(places, encoded, input_ids, labels, columns)
+        columns = pixel_values.shape[3] // STRIDE
+        places = self._with_found(places, encoded, input_ids, place_sources, columns)
         if self.training and self.input_noise:
             input_ids = self._disturbed(input_ids, labels)
         if self.training:
@@ -154,7 +153,7 @@ class TrainingModel(nn.Module):
         places: Tensor,
         encoded: InkEncoderOutput,
         input_ids: Tensor,
-        labels: Tensor,
+        place_sources: Tensor,
         columns: int,
     ) -> Tensor:
         """places, with those found that are unknown for a whole formula: the true tokens are given,
@@ -167,6 +166,9 @@ class TrainingModel(nn.Module):
         memory = InkEncoderOutput(
             encoded.last_hidden_state[rows].detach(), None if mask is None else mask[rows]
         )
+        # A token's ink is looked at while it is written, which is one step before it is put in.
+        sources = place_sources[rows, :, None]
+        seen_at = (sources - 1).clamp_min(0).expand(-1, -1, 2)
         for _ in range(LOOKS):
             out = self.recognizer(
                 encoder_outputs=memory,
@@ -175,25 +177,12 @@ class TrainingModel(nn.Module):
                 use_cache=False,
                 output_attentions=True,
             )
-            looked = cells_looked_at(out.cross_attentions[-GUIDED_LAYERS:], columns)
-            found = torch.tensor(
-                [
-                    self._tracked(tokens, cells, found.shape[1])
-                    for tokens, cells in zip(labels[rows].tolist(), looked.tolist(), strict=True)
-                ],
-                dtype=places.dtype,
-                device=places.device,
-            )
+            # bfloat16 could not tell one cell from the next on the right of a long formula.
+            with torch.autocast(places.device.type, enabled=False):
+                looked = cells_looked_at(out.cross_attentions[-GUIDED_LAYERS:], columns)
+            looked = looked.gather(1, seen_at)
+            found = torch.where(sources < 0, torch.full_like(looked, NOWHERE[0]), looked)
         return places.index_copy(0, rows, found)
-
-    def _tracked(
-        self, tokens: list[int], looked: list[list[float]], length: int
-    ) -> list[tuple[float, float]]:
-        """The places to tell with the start token and each of some tokens but the last, padded."""
-        tracker = PlaceTracker(self.vocabulary)
-        steps = zip(tokens, looked, strict=True)
-        told = [tracker.step(token, tuple(cell)) for token, cell in steps if token != IGNORE]
-        return ([NOWHERE, *told] + [NOWHERE] * length)[:length]
 
     def _disturbed(self, input_ids: Tensor, labels: Tensor) -> Tensor:
         """Replace some input tokens by others of the batch, start tokens aside: a decoder that

@@ -234,7 +234,8 @@ class DrawnExamples(Dataset):
         else:
             sample = example.sample(self.symbol_px * draw.scale, rng, self.augment)
         places = self._places(token_ids, aligned, sample, len(shown))
-        return TrainingSample(sample, token_ids, shown, aligned, places)
+        sources = place_sources(token_ids, self.vocabulary)
+        return TrainingSample(sample, token_ids, shown, aligned, places, sources)
 
     def _places(
         self, token_ids: Sequence[int], aligned: Sequence[int], sample: Sample, n_symbols: int
@@ -279,13 +280,15 @@ class TrainingSample:
 
     sample: its picture. token_ids. symbols_shown: the id of the token that each of its symbols
     looks like, IGNORE if none. aligned: for each token the symbol that it writes, or NO_SYMBOL.
-    places: (n_tokens, 2), where each token stands, as latexocr.places tells it."""
+    places: (n_tokens, 2), where each token stands, as latexocr.places tells it. place_sources: for
+    each token the one that it takes its place from, negative for none."""
 
     sample: Sample
     token_ids: list[int]
     symbols_shown: list[int]
     aligned: list[int]
     places: np.ndarray
+    place_sources: list[int]
 
 
 def collate(samples: Sequence[TrainingSample]) -> Batch:
@@ -299,10 +302,12 @@ def collate(samples: Sequence[TrainingSample]) -> Batch:
     cells = torch.full((len(samples), n_cells), IGNORE)
     cell_symbols = torch.full((len(samples), n_cells), NO_SYMBOL)
     places = torch.full((len(samples), longest, 2), NOWHERE[0])
+    sources = torch.full((len(samples), longest), int(NOWHERE[0]))
     for i, s in enumerate(samples):
         n = len(s.token_ids)
         tokens[i, :n] = labels[i, :n] = torch.tensor(s.token_ids)
         places[i, :n] = torch.from_numpy(s.places)
+        sources[i, :n] = torch.tensor(s.place_sources)
         if s.sample.marks is not None:
             owner = symbols_of_cells(s.sample.marks, len(s.symbols_shown), grid)
             shown = np.append(s.symbols_shown, IGNORE)  # the last one is for NO_SYMBOL, -1
@@ -318,7 +323,16 @@ def collate(samples: Sequence[TrainingSample]) -> Batch:
         cell_symbols,
         token_symbols[:, 1:],
         places[:, :-1],
+        sources[:, :-1],
     )
+
+
+def place_sources(token_ids: Sequence[int], vocabulary: dict[str, int]) -> list[int]:
+    """For each token the one whose place is told with it, negative for none.
+
+    Args: token_ids, from the start token on; vocabulary, id by token."""
+    tracker = PlaceTracker(vocabulary)
+    return [int(tracker.step(token, (i, i))[0]) for i, token in enumerate(token_ids)]
 
 
 def symbol_middles(marks: np.ndarray, n_symbols: int) -> list[tuple[float, float] | None]:
