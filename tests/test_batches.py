@@ -8,6 +8,7 @@ import pytest
 import torch
 
 from latexocr.errors import DataError
+from latexocr.modeling import STRIDE
 from latexocr.tokenizer import build_tokenizer
 from tests.tiny import write_inks
 from trainer.data.batches import (
@@ -19,6 +20,7 @@ from trainer.data.batches import (
     PlannedBatches,
     align_symbols,
     collate,
+    few_sides,
     symbols_of_cells,
 )
 from trainer.data.crohme import symbol_inks
@@ -60,6 +62,38 @@ def test_batches_keep_the_budget_of_padded_pixels(formulas):
         sides = [-(-plan.shapes[d.index] * d.scale // 16) * 16 for d in batch]
         height, width = np.max(sides, axis=0)
         assert len(batch) == 1 or len(batch) * height * width <= 20_000
+
+
+def test_batches_of_few_shapes_have_every_formula_once(formulas):
+    plan = make_plan(formulas, pixel_budget=60_000, few_shapes=True)
+    batches = plan.epoch(0)
+    assert indices(batches) == list(range(40))
+    assert {len(batch) for batch in batches} <= {1, 2, 4, 8, 16, 32}
+    for batch in batches:
+        height, width = few_sides(np.max([plan.shapes[d.index] * d.scale for d in batch], axis=0))
+        assert len(batch) == 1 or len(batch) * height * width <= 60_000
+
+
+def test_batches_of_few_shapes_have_fewer_of_them():
+    rng = np.random.default_rng(0)
+    shapes = [tuple(shape) for shape in rng.uniform((20, 20), (100, 600), (20_000, 2))]
+    found = []
+    for few_shapes in (False, True):
+        config = BatchConfig(pixel_budget=500_000, few_shapes=few_shapes)
+        plan = BatchPlan([Kind(range(20_000))], [3] * 20_000, shapes, config, seed=0)
+        round_up = few_sides if few_shapes else (lambda sides: np.ceil(sides / 16) * 16)
+        found.append(
+            {
+                (
+                    len(batch),
+                    *round_up(
+                        np.max([np.multiply(shapes[d.index], d.scale) for d in batch], axis=0)
+                    ),
+                )
+                for batch in plan.epoch(0)
+            }
+        )
+    assert 2 * len(found[1]) < len(found[0])
 
 
 def test_the_curriculum_starts_with_short_formulas_and_symbols(formulas):
@@ -111,6 +145,13 @@ def test_a_batch_holds_what_its_samples_hold(formulas):
     chosen = [Draw(0, i, 1.0) for i in (3, 4, 5)]
     samples = [dataset[draw] for draw in chosen]
     batch = collate(samples)
+    padded = collate(samples, few_shapes=True)
+    height, width = batch.pixel_values.shape[2:]
+    assert padded.pixel_values.shape[2:] == tuple(few_sides(np.array([height, width])))
+    assert torch.equal(padded.pixel_values[..., :height, :width], batch.pixel_values)
+    assert padded.pixel_values.sum() == batch.pixel_values.sum()
+    n_cells = padded.pixel_values.shape[2] * padded.pixel_values.shape[3] // STRIDE**2
+    assert padded.cells.shape == (len(samples), n_cells)
     assert batch.n_tokens == sum(len(ids[d.index]) - 1 for d in chosen)
     for row, drawn in enumerate(samples):
         token_ids, (height, width) = drawn.token_ids, drawn.sample.pixels.shape

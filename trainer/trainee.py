@@ -18,10 +18,10 @@ from latexocr.latex import canonical
 from latexocr.modeling import RecognizerModel
 from latexocr.recognizer import Recognizer
 from trainer.data.augment import PictureAugment
-from trainer.data.batches import BatchConfig, DrawnExamples, collate
+from trainer.data.batches import BatchConfig, DrawnExamples, TrainingSample, collate
 from trainer.data.examples import Example
 from trainer.data.strokes import InkAugment
-from trainer.objective import TensorBatch, TrainingModel
+from trainer.objective import Batch, TensorBatch, TrainingModel
 
 logger = logging.getLogger(__name__)
 
@@ -121,7 +121,8 @@ class RecognizerTrainee:
             how.pictures,
         )
 
-    collate = staticmethod(collate)
+    def collate(self, samples: Sequence[TrainingSample]) -> Batch:
+        return collate(samples, self.batches.few_shapes)
 
     def read(self, examples: Sequence[Example]) -> list[str]:
         recognizer = Recognizer(self.model, self.tokenizer, str(self.model.device))

@@ -12,6 +12,7 @@ from difflib import SequenceMatcher
 import cv2
 import numpy as np
 import torch
+from torch.nn import functional as F
 from torch.utils.data import DataLoader, Dataset, Sampler
 
 from latexocr.errors import ImageError
@@ -28,6 +29,9 @@ from trainer.objective import IGNORE, NO_SYMBOL, Batch, TensorBatch
 FRACTION = r"\frac"
 SWAPPED_DRAWS = 0.7  # share of the draws of ink in which symbols change places
 HEIGHT_BIN_PX = 16  # pictures whose padded heights fall in one bin are batched together
+FEW_SIDES_PX = np.array(
+    [16, 32, 48, 64, 80, 96, *(part << octave for octave in range(7) for part in (128, 160, 192))]
+)  # to which pictures are padded where few shapes are wanted
 
 
 @dataclass(frozen=True)
@@ -46,6 +50,9 @@ class BatchConfig:
     printed_per_epoch: tuple[int, ...] = (0,)  # pictures of printed formulas
     scale_min: float = 0.7  # symbol size relative to the model's, log-uniform
     scale_max: float = 1.4
+    # Batches of a few shapes, whole numbers of pictures that are powers of two: a GPU's library
+    # plans its convolutions anew for every shape, which takes longer than to compute them.
+    few_shapes: bool = False
 
     def __post_init__(self) -> None:
         if self.pixel_budget < COARSE_STRIDE**2 or not 0 < self.scale_min <= self.scale_max:
@@ -119,10 +126,20 @@ class BatchPlan(EpochPlan):
         scales = np.exp(
             rng.uniform(np.log(config.scale_min), np.log(config.scale_max), len(chosen))
         )
-        stride = COARSE_STRIDE
-        padded = np.ceil(self.shapes[chosen] * scales[:, None] / stride).astype(int) * stride
-        order = np.lexsort((rng.random(len(chosen)), padded[:, 1], padded[:, 0] // HEIGHT_BIN_PX))
-        batches: list[list[Draw]] = []
+        sides = self.shapes[chosen] * scales[:, None]
+        if config.few_shapes:
+            batches = self._of_few_shapes(few_sides(sides), rng)
+        else:
+            padded = np.ceil(sides / COARSE_STRIDE).astype(int) * COARSE_STRIDE
+            batches = self._of_many_shapes(padded, rng)
+        draws = [[Draw(epoch, int(chosen[i]), float(scales[i])) for i in some] for some in batches]
+        return [draws[i] for i in rng.permutation(len(draws))]
+
+    def _of_many_shapes(self, padded: np.ndarray, rng: np.random.Generator) -> list[list[int]]:
+        """Places of pictures that go together, by their padded heights and widths (N, 2)."""
+        config = self.config
+        order = np.lexsort((rng.random(len(padded)), padded[:, 1], padded[:, 0] // HEIGHT_BIN_PX))
+        batches: list[list[int]] = []
         height = width = 0
         for i in order:
             height, width = max(height, padded[i, 0]), max(width, padded[i, 1])
@@ -133,8 +150,28 @@ class BatchPlan(EpochPlan):
             if not batches or full:
                 batches.append([])
                 height, width = padded[i]
-            batches[-1].append(Draw(epoch, int(chosen[i]), float(scales[i])))
-        return [batches[i] for i in rng.permutation(len(batches))]
+            batches[-1].append(int(i))
+        return batches
+
+    def _of_few_shapes(self, padded: np.ndarray, rng: np.random.Generator) -> list[list[int]]:
+        """As _of_many_shapes. Each batch has as many as the shape of its widest picture allows;
+        what is left of a height goes with the next larger one."""
+        config = self.config
+        batches: list[list[int]] = []
+        left = np.zeros(0, dtype=int)
+        heights = np.unique(padded[:, 0])
+        for height in heights:
+            left = rng.permutation(np.concatenate([left, np.flatnonzero(padded[:, 0] == height)]))
+            left = left[np.argsort(-padded[left, 1], kind="stable")]
+            while len(left):
+                pixels = height * padded[left[0], 1]
+                room = max(1, min(config.max_examples, config.pixel_budget // pixels))
+                if len(left) < room and height < heights[-1]:
+                    break
+                n = 1 << (int(min(room, len(left))).bit_length() - 1)
+                batches.append(left[:n].tolist())
+                left = left[n:]
+        return batches
 
     def _chosen(self, epoch: int, rng: np.random.Generator) -> np.ndarray:
         """Indices of the examples of an epoch, kind after kind."""
@@ -291,9 +328,19 @@ class TrainingSample:
     place_sources: list[int]
 
 
-def collate(samples: Sequence[TrainingSample]) -> Batch:
-    """Samples of DrawnExamples as one batch."""
+def few_sides(sides: np.ndarray) -> np.ndarray:
+    """The next larger of FEW_SIDES_PX for each side, the largest for those beyond."""
+    found = np.searchsorted(FEW_SIDES_PX, sides)
+    return FEW_SIDES_PX[np.minimum(found, len(FEW_SIDES_PX) - 1)]
+
+
+def collate(samples: Sequence[TrainingSample], few_shapes: bool = False) -> Batch:
+    """Samples of DrawnExamples as one batch; few_shapes as in BatchConfig."""
     pixel_values, sizes = stack_pictures([s.sample.pixels for s in samples])
+    if few_shapes:
+        height, width = pixel_values.shape[2:]
+        below, right = np.maximum(few_sides(np.array([height, width])) - (height, width), 0)
+        pixel_values = F.pad(pixel_values, (0, int(right), 0, int(below)))
     grid = (pixel_values.shape[2] // STRIDE, pixel_values.shape[3] // STRIDE)
     n_cells, longest = grid[0] * grid[1], max(len(s.token_ids) for s in samples)
     tokens = torch.zeros(len(samples), longest, dtype=torch.int64)
