@@ -36,6 +36,13 @@ def test_formulas_of_lists_are_written_if_they_parse(settings):
     assert sorted(written) == sorted(["x + T", "L = x", r"\frac { x } { T }"])
 
 
+def test_formulas_with_what_is_emphasised_are_drawn_more_often(settings):
+    emphasis = {"emphasised": [r"\frac", "L"], "emphasis": 3}
+    own, written = kinds(settings | emphasis, written_per_epoch=[9])
+    assert sorted(written) == sorted(["x + T", *["L = x"] * 3, *[r"\frac { x } { T }"] * 3])
+    assert own == kinds(settings)[0]
+
+
 def test_excluded_formulas_are_not_written_however_they_are_spelled(settings, tmp_path):
     labels = tmp_path / "labels.tsv"
     labels.write_text("id\ttokens\na\tx + T\nb\t{x \\over T}\n")

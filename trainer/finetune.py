@@ -96,6 +96,10 @@ class FinetuneConfig:
     fonts: tuple[str, ...] = ()  # files of hand-lettered fonts, for symbols that no one wrote
     # Archives of pictures of printed formulas, PATH or PATH:PART (see trainer/data/examples.py).
     printed: tuple[str, ...] = ()
+    # What a model confuses most: in all kinds but the data itself, examples with any of these tokens
+    # are drawn so many times as often.
+    emphasised: tuple[str, ...] = ()
+    emphasis: int = 4
     push_to_hub: str | None = None  # user/name of a repository; final/ is pushed there at the end
     model: RecognizerConfig = field(default_factory=RecognizerConfig)
     batches: BatchConfig = field(default_factory=BatchConfig)
@@ -113,9 +117,10 @@ class FinetuneConfig:
             )
         if not 0 <= self.init_share < 1:
             raise ValueError(f"expected init_share from 0 to below 1, got {self.init_share}")
-        if self.batch_size < 1 or self.epochs < 0:
+        if self.batch_size < 1 or self.epochs < 0 or self.emphasis < 1:
             raise ValueError(
-                f"expected batch_size >= 1 and epochs >= 0, got {self.batch_size} and {self.epochs}"
+                "expected batch_size >= 1, epochs >= 0 and emphasis >= 1, "
+                f"got {self.batch_size}, {self.epochs} and {self.emphasis}"
             )
 
 
@@ -159,10 +164,28 @@ def load_training_data(config: FinetuneConfig, trainee: Trainee) -> TrainingData
         (config.batches.printed_per_epoch, lambda: printed_examples(config)),
     ):
         if any(wanted):
-            data.encoded.append(encode(list(make()), trainee))
+            data.encoded.append(emphasise(encode(list(make()), trainee), config))
             data.kinds.append(Kind(data.encoded[-1].examples, wanted))
     logger.info("examples of each kind: %s", [len(kind.examples) for kind in data.kinds])
     return data
+
+
+def emphasise(encoded: Encoded, config: FinetuneConfig) -> Encoded:
+    """The same, what has a token of config.emphasised config.emphasis times."""
+    tokens = set(config.emphasised)
+    if not tokens:
+        return encoded
+    times = [
+        config.emphasis if tokens.intersection(canonical(example.latex).split()) else 1
+        for example in encoded.examples
+    ]
+    columns = zip(times, encoded.examples, encoded.token_ids, encoded.shapes, strict=True)
+    found = Encoded(left_out=encoded.left_out)
+    for n, example, ids, shape in columns:
+        found.examples.extend([example] * n)
+        found.token_ids.extend([ids] * n)
+        found.shapes.extend([shape] * n)
+    return found
 
 
 def printed_examples(config: FinetuneConfig) -> list[Example]:
