@@ -96,8 +96,8 @@ class FinetuneConfig:
     fonts: tuple[str, ...] = ()  # files of hand-lettered fonts, for symbols that no one wrote
     # Archives of pictures of printed formulas, PATH or PATH:PART (see trainer/data/examples.py).
     printed: tuple[str, ...] = ()
-    # What a model confuses most: in all kinds but the data itself, examples with any of these tokens
-    # are drawn so many times as often.
+    # What a model confuses most: examples with any of these tokens are drawn so many times as
+    # often, in all kinds but the data itself.
     emphasised: tuple[str, ...] = ()
     emphasis: int = 4
     push_to_hub: str | None = None  # user/name of a repository; final/ is pushed there at the end
