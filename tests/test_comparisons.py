@@ -8,7 +8,7 @@ from tests.test_pretraining import write_pictures
 from tests.tiny import TINY, tiny_recognizer, write_inks
 from tests.tiny_foreign import EXAMPLES, write_foreign
 from trainer import rerank
-from trainer.compare import compare, confusions
+from trainer.compare import compare, confusions, script_errors
 from trainer.config import parse_config
 from trainer.finetune import train
 from trainer.foreign import Blip, TrOCR, load_foreign
@@ -26,7 +26,7 @@ TINY_OPTIONS = [
 ]
 
 
-@pytest.mark.parametrize(("kind", "family"), [("trocr", TrOCR), ("blip", Blip)])
+@pytest.mark.parametrize(("kind", "family"), [("trocr", TrOCR), ("swin", TrOCR), ("blip", Blip)])
 def test_a_model_from_scratch_writes_every_token_as_one(tmp_path, kind, family):
     write_scratch(kind, tmp_path / kind, SMALL)
     model = load_foreign(tmp_path / kind)
@@ -36,9 +36,12 @@ def test_a_model_from_scratch_writes_every_token_as_one(tmp_path, kind, family):
     assert model.text(ids) == r"\frac { a } { 2 }"
 
 
-def test_both_families_have_equally_many_parameters(tmp_path):
-    sizes = [write_scratch(kind, tmp_path / kind, Shape()) for kind in ("trocr", "blip")]
-    assert max(sizes) < 1.02 * min(sizes)
+def test_all_kinds_have_about_as_many_parameters(tmp_path):
+    trocr, blip, swin = (
+        write_scratch(kind, tmp_path / kind, Shape()) for kind in ("trocr", "blip", "swin")
+    )
+    assert max(trocr, blip) < 1.02 * min(trocr, blip)
+    assert 0.9 * trocr < swin < 1.1 * trocr
 
 
 def test_a_folder_with_weights_is_not_written_over(tmp_path):
@@ -66,6 +69,20 @@ def test_what_is_taken_for_what(truths, readings, pairs, rarer):
     found = confusions(truths, readings)
     assert found.confused == pairs
     assert found.rarer == rarer
+
+
+@pytest.mark.parametrize(
+    ("truth", "reading", "errors"),
+    [
+        pytest.param("x^2+y_1", "x^2+y_1", 0.0, id="none"),
+        pytest.param("x^2+y_1", "x_2+y_1", 50.0, id="taken for the other"),
+        pytest.param("x^2+y_1", "x2+y_1", 50.0, id="missed"),
+        pytest.param("x^2+y", "x^2+y_1", 100.0, id="made up"),
+        pytest.param("x+y", "a+b", 0.0, id="no scripts"),
+    ],
+)
+def test_script_errors(truth, reading, errors):
+    assert script_errors([truth], [reading]) == errors
 
 
 def test_ours_and_theirs_are_measured_alike(tmp_path):

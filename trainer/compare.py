@@ -4,8 +4,9 @@ r"""Compare weights on several sets: perplexity, expression rate, and what is ta
         --sets im2latex_validate.tar.gz:select crohme_test2013.tar.gz --limit 300
 
 Weights are those of our recogniser, of a TrOCR or of a BLIP captioner. Perplexity is per token of
-canonical LaTeX, unsmoothed, without padding. `rarer` is the share, in percent, of the symbols taken
-for another one whose place one takes that is rarer in the set: 50 is no leaning.
+canonical LaTeX, unsmoothed, without padding. `script_errors` are superscripts and subscripts
+missed, made up or taken for each other, for 100 of the truths. `rarer` is the share, in percent, of
+the symbols taken for another one whose place one takes that is rarer in the set: 50 is no leaning.
 """
 
 import argparse
@@ -25,6 +26,7 @@ from trainer.finetune import Evaluation, FinetuneConfig, start_trainee
 from trainer.metrics import comparable_tokens, score_readings
 from trainer.push_files import foreign_kind
 
+SCRIPTS = frozenset({"^", "_"})
 STRUCTURE = frozenset({"{", "}", "^", "_", "&", r"\\"})
 N_SHOWN = 10  # confusions
 
@@ -62,6 +64,20 @@ def _is_rarer(n_true: int, n_read: int) -> float:
     return 0.5 if n_true == n_read else float(n_read < n_true)
 
 
+def script_errors(truths: Sequence[str], readings: Sequence[str]) -> float:
+    """In the shortest ways from truths to readings, for 100 scripts of the truths; 0 if there are
+    none."""
+    n_true = n_wrong = 0
+    for truth, reading in zip(truths, readings, strict=True):
+        true, read = comparable_tokens(truth)[0], comparable_tokens(reading)[0]
+        n_true += sum(token in SCRIPTS for token in true)
+        for step in Levenshtein.editops(true, read):
+            lost = step.tag != "insert" and true[step.src_pos] in SCRIPTS
+            made = step.tag != "delete" and read[step.dest_pos] in SCRIPTS
+            n_wrong += lost or made
+    return round(100 * n_wrong / n_true, 1) if n_true else 0.0
+
+
 def compare(model: str, where: str, limit: int | None, batch_size: int = 16) -> dict[str, Any]:
     """Figures of one model on one set, PATH or PATH:PART.
 
@@ -84,7 +100,9 @@ def compare(model: str, where: str, limit: int | None, batch_size: int = 16) -> 
     figures["parameters"] = sum(p.numel() for p in trainee.objective.parameters())
     if evaluation.encoded.examples:
         figures["perplexity"] = round(evaluation.perplexity(trainee.objective), 4)
-    return figures | asdict(score_readings(truths, readings)) | asdict(confusions(truths, readings))
+    figures |= asdict(score_readings(truths, readings))
+    figures["script_errors"] = script_errors(truths, readings)
+    return figures | asdict(confusions(truths, readings))
 
 
 def main(argv: Sequence[str] | None = None) -> None:

@@ -54,7 +54,7 @@ logger = logging.getLogger(__name__)
 
 INK_SYMBOL_PX = 40.0  # ink is drawn with symbols of this size before the picture is made to fit
 BLANK_RANGE = 16  # of 255: between the darkest and the lightest value of a picture with ink
-ENCODERS = ("vit", "deit")
+ENCODERS = ("vit", "deit", "swin")
 # Tokenizers that split at punctuation write `\\ frac`; canonical LaTeX has no `\\ ` of its own.
 _SPLIT_COMMAND = re.compile(r"\\\s*(\\|[A-Za-z]+|\S)")
 

@@ -2,10 +2,12 @@
 
     python -m trainer.scratch --kind trocr --out runs/scratch/trocr
     python -m trainer.scratch --kind blip --out runs/scratch/blip
+    python -m trainer.scratch --kind swin --out runs/scratch/swin
 
-Both look with a ViT of the same shape, write with a decoder of the same shape, and have one token
-for each token of canonical LaTeX, so that what differs is what the families differ in. Then
-`--model_from runs/scratch/trocr`, see trainer/configs/compare_*.yaml.
+The first two look with a ViT of the same shape, write with a decoder of the same shape, and have
+one token for each token of canonical LaTeX, so that what differs is what the families differ in.
+The third is the first with a Swin transformer to look with. Then `--model_from
+runs/scratch/trocr`, see trainer/configs/compare_*.yaml.
 """
 
 import argparse
@@ -18,7 +20,9 @@ from transformers import (
     BlipForConditionalGeneration,
     BlipImageProcessor,
     BlipProcessor,
+    PreTrainedConfig,
     PreTrainedTokenizerFast,
+    SwinConfig,
     TrOCRConfig,
     TrOCRForCausalLM,
     TrOCRProcessor,
@@ -32,7 +36,7 @@ from transformers import (
 from latexocr.errors import ModelError
 from latexocr.tokenizer import build_tokenizer
 
-KINDS = ("trocr", "blip")
+KINDS = ("trocr", "blip", "swin")
 
 
 @dataclass(frozen=True)
@@ -57,8 +61,11 @@ def write_scratch(kind: str, folder: Path, shape: Shape, seed: int = 0) -> int:
         raise ModelError(f"{folder}: expected a new or an empty folder, got one with files")
     set_seed(seed)
     tokenizer = build_tokenizer()
-    make = _write_trocr if kind == "trocr" else _write_blip
-    model = make(folder, shape, tokenizer)
+    if kind == "blip":
+        model = _write_blip(folder, shape, tokenizer)
+    else:
+        encoder = _swin(shape) if kind == "swin" else ViTConfig(**_vision(shape))
+        model = _write_trocr(folder, shape, tokenizer, encoder)
     return sum(p.numel() for p in model.parameters())
 
 
@@ -73,7 +80,24 @@ def _vision(shape: Shape) -> dict[str, int]:
     }
 
 
-def _write_trocr(folder: Path, shape: Shape, tokenizer: PreTrainedTokenizerFast) -> nn.Module:
+def _swin(shape: Shape) -> SwinConfig:
+    """As wide at its end as the ViT and with cells as large there: three stages, the cells of each
+    twice as large as those of the one before."""
+    stages = (1, 2, shape.encoder_layers)
+    return SwinConfig(
+        image_size=shape.side,
+        patch_size=shape.patch // 4,
+        embed_dim=shape.width // 4,
+        depths=stages,
+        num_heads=[max(1, shape.heads >> (2 - i)) for i in range(3)],
+        window_size=min(8, shape.side // shape.patch),
+        mlp_ratio=shape.feedforward / shape.width,
+    )
+
+
+def _write_trocr(
+    folder: Path, shape: Shape, tokenizer: PreTrainedTokenizerFast, encoder: PreTrainedConfig
+) -> nn.Module:
     decoder = TrOCRConfig(
         vocab_size=len(tokenizer),
         d_model=shape.width,
@@ -87,7 +111,6 @@ def _write_trocr(folder: Path, shape: Shape, tokenizer: PreTrainedTokenizerFast)
         eos_token_id=tokenizer.eos_token_id,
         pad_token_id=tokenizer.pad_token_id,
     )
-    encoder = ViTConfig(**_vision(shape))
     config = VisionEncoderDecoderConfig.from_encoder_decoder_configs(encoder, decoder)
     model = VisionEncoderDecoderModel(config, decoder=TrOCRForCausalLM(decoder))
     model.save_pretrained(folder)
