@@ -5,6 +5,7 @@ pictures are, what a batch is made of. The rest of a run is the same for all of 
 import logging
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -18,10 +19,10 @@ from latexocr.latex import canonical
 from latexocr.modeling import RecognizerModel
 from latexocr.recognizer import Recognizer
 from trainer.data.augment import PictureAugment
-from trainer.data.batches import BatchConfig, DrawnExamples, TrainingSample, collate
+from trainer.data.batches import BatchConfig, DrawnExamples, collate
 from trainer.data.examples import Example
 from trainer.data.strokes import InkAugment
-from trainer.objective import Batch, TensorBatch, TrainingModel
+from trainer.objective import TensorBatch, TrainingModel
 
 logger = logging.getLogger(__name__)
 
@@ -89,6 +90,8 @@ class RecognizerTrainee:
         self.model, self.tokenizer, self.objective = model, tokenizer, objective
         self.language = language
         self.batches, self.alterations = batches, alterations
+        # No method: where workers are not forked, the model would be sent to each of them.
+        self.collate = partial(collate, few_shapes=batches.few_shapes)
         self.symbol_px = model.config.encoder.symbol_px
 
     def token_ids(self, latex: str) -> list[int]:
@@ -120,9 +123,6 @@ class RecognizerTrainee:
             how.swap_share,
             how.pictures,
         )
-
-    def collate(self, samples: Sequence[TrainingSample]) -> Batch:
-        return collate(samples, self.batches.few_shapes)
 
     def read(self, examples: Sequence[Example]) -> list[str]:
         recognizer = Recognizer(self.model, self.tokenizer, str(self.model.device))
