@@ -187,6 +187,29 @@ def test_a_broken_measurement_is_refused(tmp_path):
         page(tmp_path)
 
 
+def test_the_readme_shows_the_stored_figures():
+    root = Path(__file__).resolve().parents[1]
+    shown = {line.split(" | ")[0]: line for line in (root / "README.md").read_text().splitlines()}
+    rows = {
+        "| handwriting, CROHME 2014": "crohme_2014_beams",
+        "| handwriting, CROHME 2016": "crohme_2016_beams",
+        "| handwriting with 262 different tokens, by hands that training never saw": "wide_beams",
+        "| lines of photographed notes, with their page": "photo_lines_page",
+        "| print, Im2LaTeX-100k": "im2latex_beams",
+    }
+    for title, key in rows.items():
+        stored_set = json.loads((root / "benchmarks" / "results" / f"{key}.json").read_text())
+        figures = stored_set["figures"]
+        spans = [
+            f"{figures[name]:.1f} ({low:.1f} to {high:.1f})"
+            for name, (low, high) in (
+                ("exprate", figures["ci95"]),
+                ("le2", figures["le2_ci95"]),
+            )
+        ]
+        assert shown[title] == " | ".join([title, str(figures["n"]), *spans]) + " |"
+
+
 def test_a_set_without_its_data_is_left_out(tmp_path, caplog):
     places = {"data": str(tmp_path), "lists": "", "root": str(tmp_path)}
     assert make_results.measure_set(SETS[0], places, tmp_path, 1) is None
