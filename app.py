@@ -249,7 +249,7 @@ def upload_tools() -> Tools:
         }
         saves = {
             kind: gr.Button(label, size="sm", elem_id=f"save_{kind}")
-            for kind, label in (("tex", ".tex"), ("md", ".md"), ("json", "JSON"))
+            for kind, label in (("tex", ".tex"), ("md", ".md"), ("docx", "Word"), ("json", "JSON"))
         }
     return Tools(copies, saves)
 

@@ -1,12 +1,13 @@
-"""All equations of a document as text: Markdown, LaTeX, one align environment, JSON."""
+"""All equations of a document: Markdown, LaTeX, one align environment, Word, JSON."""
 
+import io
 import json
 from collections.abc import Callable, Iterable
 from functools import lru_cache
 
 from app_document import Document, Item, Sheet
 from latexocr.errors import LatexOCRError
-from latexocr.export import export
+from latexocr.export import FORMATS, export
 
 TEX_END = r"\end{document}"
 EMPTY_TEX = "\\documentclass{article}\n\\begin{document}\n\n" + TEX_END + "\n"
@@ -42,6 +43,20 @@ def as_tex(document: Document) -> str:
     return text.replace(TEX_END, "".join(rest) + TEX_END)
 
 
+def as_docx(document: Document) -> bytes:
+    """A Word document; what Word cannot show stands at its end as LaTeX."""
+    from docx import Document as WordDocument  # python-docx
+
+    formulas = list(_formulas(document.sheets))
+    good = [latex for latex in formulas if _written(latex, "docx")]
+    word = WordDocument(io.BytesIO(export(good, "docx"))) if good else WordDocument()
+    for latex in formulas:
+        if latex not in good:
+            word.add_paragraph(f"Not understood: {' '.join(latex.split())}")
+    word.save(file := io.BytesIO())
+    return file.getvalue()
+
+
 def as_json(document: Document) -> str:
     """The pages as the command line gives them; what a person changed or chose is certain."""
     pages = [
@@ -57,10 +72,12 @@ def as_json(document: Document) -> str:
     return json.dumps(pages, indent=2, ensure_ascii=False) + "\n"
 
 
-WRITERS: dict[str, Callable[[Document], str]] = {
-    "tex": as_tex,
-    "md": as_markdown,
-    "json": as_json,
+# Of each kind of file, its MIME type and what writes it.
+WRITERS: dict[str, tuple[str, Callable[[Document], str | bytes]]] = {
+    "tex": (FORMATS["tex"].mime, as_tex),
+    "md": (FORMATS["markdown"].mime, as_markdown),
+    "docx": (FORMATS["docx"].mime, as_docx),
+    "json": ("application/json", as_json),
 }
 
 

@@ -30,6 +30,7 @@ from app_desk import (
 )
 from app_document import Document, Item, Sheet
 from app_exports import WRITERS
+from app_formats import SAVE, file_of
 from app_panel import readings_of, typeset
 from app_uploads import N_ALTERNATIVES, Source, find_pages, follow
 from latexocr.boxes import Box
@@ -60,14 +61,6 @@ COPY = """(texts) => {
     area.select();
     if (document.execCommand("copy")) done();
     area.remove();
-}"""
-
-# Made in the browser: on the server the file would have to lie somewhere.
-SAVE = """(file) => {
-    if (!file) return;
-    const url = URL.createObjectURL(new Blob([file.text], {type: "text/plain"}));
-    Object.assign(document.createElement("a"), {href: url, download: file.name}).click();
-    setTimeout(() => URL.revokeObjectURL(url), 10000);
 }"""
 
 REVEAL = """() => document.querySelector(".detail").scrollIntoView(
@@ -279,7 +272,8 @@ def bring_back(document: Document) -> Work:
 
 def save(kind: str, document: Document) -> dict[str, str]:
     """The file that a browser is to offer, with all equations. kind: one of WRITERS."""
-    return {"name": f"equations.{kind}", "text": WRITERS[kind](document)}
+    mime, write = WRITERS[kind]
+    return file_of(f"equations.{kind}", mime, write(document))
 
 
 # ---- events ------------------------------------------------------------------------------------

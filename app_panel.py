@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 import gradio as gr
 from PIL import Image
 
+from app_formats import formats
 from latexocr.corrections import MAX_CHARACTERS
 from latexocr.doubts import doubts
 from latexocr.recognizer import Reading
@@ -55,7 +56,7 @@ class Written(NamedTuple):
 
 
 def panel(hint: str, written: gr.State | gr.Number) -> tuple[Panel, gr.HTML]:
-    """The widgets, without events, and what triggers `pick` with the index of a choice.
+    """The widgets, without their events, and what triggers `pick` with the index of a choice.
 
     A hint stands where the formula will be."""
     with gr.Row(equal_height=True, elem_classes="panel"):
@@ -73,6 +74,7 @@ def panel(hint: str, written: gr.State | gr.Number) -> tuple[Panel, gr.HTML]:
                 buttons=["copy"],
                 elem_classes="source",
             )
+            formats(source)
             picks, choices = formulas("Readings, the likeliest first", "choices")
     return Panel(formula, confidence, source, written, choices), picks
 

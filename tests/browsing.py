@@ -122,4 +122,4 @@ class Desk:
         with self.page.expect_download() as download:
             self.page.locator(f"#save_{kind}").click()
         assert download.value.suggested_filename == f"equations.{kind}"
-        return Path(download.value.path()).read_text()
+        return Path(download.value.path()).read_text(errors="replace")

@@ -1,11 +1,13 @@
 """The Upload tab without a browser: pages read, shown, corrected and written out."""
 
+import base64
 import io
 import json
 from types import SimpleNamespace
 
 import numpy as np
 import pytest
+from docx import Document as WordDocument
 from PIL import Image
 
 import app_desk
@@ -13,7 +15,7 @@ import app_pages
 from app_corrections import Saver
 from app_desk import Work
 from app_document import DISPLAY_SIDE_PX, Document, Sheet
-from app_exports import as_align, as_blocks, as_json, as_markdown, as_tex
+from app_exports import as_align, as_blocks, as_docx, as_json, as_markdown, as_tex
 from app_pages import Reader
 from latexocr.corrections import FolderCorrections
 from latexocr.pipeline import Equation, LatexOCR, Page
@@ -347,7 +349,11 @@ def test_all_equations_are_written_in_every_format(document):
     assert [e["latex"] for e in page["equations"]] == ["a\n\n= b", "x_{2}", " "]
     assert [e["confidence"] for e in page["equations"]] == [1.0, 0.7, 1.0]
     assert page["equations"][1]["box"] == list(second.box)
-    assert app_pages.save("md", document) == {"name": "equations.md", "text": as_markdown(document)}
+    file = app_pages.save("md", document)
+    assert (file["name"], file["type"]) == ("equations.md", "text/markdown")
+    assert base64.b64decode(file["data"]).decode() == as_markdown(document)
+    word = base64.b64decode(app_pages.save("docx", document)["data"])
+    assert ["oMath" in p._p.xml for p in WordDocument(io.BytesIO(word)).paragraphs] == [True, True]
 
 
 def test_what_is_no_latex_is_left_as_it_was_typed(document):
@@ -358,6 +364,8 @@ def test_what_is_no_latex_is_left_as_it_was_typed(document):
     for item in document.sheet.items:
         app_pages.edit(document, "{", item.id)
     assert as_tex(document).count("% {") == 3
+    lines = WordDocument(io.BytesIO(as_docx(document))).paragraphs
+    assert [line.text for line in lines] == ["Not understood: {"] * 3
 
 
 def test_several_pages_are_told_apart(reader, tmp_path):

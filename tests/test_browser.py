@@ -114,6 +114,7 @@ def test_equations_of_a_page_are_shown_and_corrected(browser, counting_url, draw
     assert "y_3" in desk.save("tex")
     (saved,) = json.loads(desk.save("json"))
     assert [equation["latex"] for equation in saved["equations"]] == ["x_{1}", "y_{3}"]
+    assert desk.save("docx").startswith("PK")
     desk.page.context.grant_permissions(["clipboard-read", "clipboard-write"])
     desk.page.locator("#copy_align").click()
     expect(desk.page.locator("#copy_align")).to_have_class(re.compile("done"))

@@ -53,6 +53,35 @@ def test_keys_undo_redo_clear_and_copy_unless_one_is_typing(page, counting_url):
     assert page.evaluate("navigator.clipboard.readText()") == "x_{2}"
 
 
+COPIED = "(start) => navigator.clipboard.readText().then((text) => text.startsWith(start))"
+
+
+def test_a_formula_is_handed_over_in_other_formats(page, counting_url):
+    pad = Pad(page, counting_url)
+    page.context.grant_permissions(["clipboard-read", "clipboard-write"])
+
+    def button(name):
+        row = page.locator(".formats").first
+        return row.get_by_role("button", name=name, exact=True)
+
+    expect(button("Word")).to_be_disabled()
+    expect(button("PNG")).to_be_disabled()
+    pad.dash(0)
+    for name, text in {"Word": "<math", "Typst": "$ x_1 $", "$ … $": "$x_1$"}.items():
+        button(name).click()
+        page.wait_for_function(COPIED, arg=text)
+    with page.expect_download() as download:
+        button("PNG").click()
+    assert download.value.suggested_filename == "equation.png"
+    assert Path(download.value.path()).read_bytes().startswith(b"\x89PNG")
+    pad.source.fill("x_{")
+    expect(button("Word")).to_be_disabled()
+    expect(button("PNG")).to_be_disabled()
+    pad.source.fill("y")
+    button("$ … $").click()
+    page.wait_for_function(COPIED, arg="$y$")
+
+
 def test_a_drawing_outlives_a_window_that_changes(page, counting_url):
     pad = Pad(page, counting_url)
     pad.dash(0)
