@@ -10,6 +10,7 @@ from latexocr.places import looked_at
 from latexocr.stepping import GUIDED_LAYERS
 from latexocr.tokenizer import build_tokenizer
 from tests.tiny import tiny_model
+from trainer.auxiliary import CountingHead, from_the_end
 from trainer.data.batches import place_sources
 from trainer.objective import (
     IGNORE,
@@ -69,6 +70,45 @@ def test_every_parameter_takes_part_even_without_segmented_ink():
     objective(**vars(PLAIN)).objective.backward()
     unused = [name for name, p in objective.named_parameters() if p.grad is None]
     assert unused == []
+
+
+def test_everything_can_be_learnt_at_once():
+    objective = TrainingModel(
+        tiny_model().train(), 0.1, 0.5, 0.3, counting_loss_weight=1.0, both_directions=True
+    )
+    full = batch([20, 20, 30, 30, 20, 20, 30, 30], [0, 1, NO_SYMBOL])
+    objective(**vars(full)).objective.backward()
+    unused = [name for name, p in objective.named_parameters() if p.grad is None]
+    assert unused == []
+
+
+def test_formulas_are_turned_round():
+    found = from_the_end(
+        torch.tensor([[1, 20, 30], [1, 20, 0]]),
+        torch.tensor([[20, 30, 2], [20, 2, IGNORE]]),
+        torch.tensor([[0, 1, NO_SYMBOL], [0, NO_SYMBOL, NO_SYMBOL]]),
+        0,
+        IGNORE,
+        NO_SYMBOL,
+    )
+    inputs, targets, symbols = (tensor.tolist() for tensor in found)
+    assert inputs == [[2, 30, 20], [2, 20, 0]]
+    assert targets == [[30, 20, 1], [20, 1, IGNORE]]
+    assert symbols == [[1, 0, NO_SYMBOL], [0, NO_SYMBOL, NO_SYMBOL]]
+
+
+@torch.no_grad()
+def test_tokens_are_counted_over_the_cells_of_a_picture():
+    head = CountingHead(2, 3)
+    head.share.weight.copy_(torch.tensor([[60.0, 0.0], [0.0, 60.0], [0.0, 0.0]]))
+    head.share.bias.fill_(-30.0)
+    cells = torch.tensor([[[1.0, 0.0], [1.0, 0.0], [0.0, 1.0], [0.0, 1.0]]])
+    right = torch.tensor([[0, 0, 1, IGNORE]])
+    own = torch.tensor([[True, True, True, False]])  # the last cell is another picture's padding
+    assert float(head(cells, own, right)) == pytest.approx(0.0, abs=1e-6)
+    assert float(head(cells, None, right)) == pytest.approx(0.5 / 3)  # one too many of one
+    wrong = torch.tensor([[2, 2, 2, 2]])  # four of one missing, two and one of others too many
+    assert float(head(cells, own, wrong)) == pytest.approx((3.5 + 1.5 + 0.5) / 4)
 
 
 @pytest.mark.parametrize(

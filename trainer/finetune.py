@@ -85,6 +85,8 @@ class FinetuneConfig:
     cell_loss_weight: float = 0.5
     attention_loss_weight: float = 0.3
     input_noise: float = 0.1  # share of the decoder's input tokens that are replaced
+    counting_loss_weight: float = 0.0  # of learning how many of each token a picture shows
+    both_directions: bool = False  # formulas are learnt from their end, too
     augment_ink: bool = True
     augment_pictures: bool = False
     swap_share: float = 0.0  # share of symbols that change places with others of their kind
@@ -239,6 +241,8 @@ def start_trainee(config: FinetuneConfig) -> Trainee:
         config.cell_loss_weight,
         config.attention_loss_weight,
         config.input_noise,
+        config.counting_loss_weight,
+        config.both_directions,
     )
     return RecognizerTrainee(model, tokenizer, objective, config.batches, alterations, language)
 

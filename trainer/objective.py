@@ -16,6 +16,7 @@ from torch.nn import functional as F
 from latexocr.modeling import STRIDE, InkEncoderOutput, RecognizerModel
 from latexocr.places import NOWHERE, cells_looked_at, guided
 from latexocr.stepping import GUIDED_LAYERS
+from trainer.auxiliary import CountingHead, from_the_end
 
 IGNORE = -100  # no label
 NO_SYMBOL = -1
@@ -97,16 +98,23 @@ class TrainingModel(nn.Module):
         cell_loss_weight: float,
         attention_loss_weight: float,
         input_noise: float = 0.0,
+        counting_loss_weight: float = 0.0,
+        both_directions: bool = False,
     ) -> None:
+        """Args: both_directions, formulas are learnt to be written from their end, too, which
+        counts as much."""
         super().__init__()
         self.recognizer = recognizer
         self.label_smoothing = label_smoothing
         self.cell_loss_weight = cell_loss_weight
         self.attention_loss_weight = attention_loss_weight
         self.input_noise = input_noise
-        self.cell_head = nn.Linear(
-            recognizer.config.encoder.hidden_size, recognizer.config.decoder.vocab_size
-        )
+        self.counting_loss_weight = counting_loss_weight
+        self.both_directions = both_directions
+        config = recognizer.config
+        width, n_tokens = config.encoder.hidden_size, config.decoder.vocab_size
+        self.cell_head = nn.Linear(width, n_tokens)
+        self.counting_head = CountingHead(width, n_tokens) if counting_loss_weight else None
 
     def forward(
         self,
@@ -125,6 +133,7 @@ class TrainingModel(nn.Module):
         are tokens, so that their weights do not depend on how many cells a batch has."""
         encoded = self.recognizer.encoder(pixel_values, picture_sizes)
         columns = pixel_values.shape[3] // STRIDE
+        backwards = (input_ids, labels, token_symbols)
         places = self._with_found(places, encoded, input_ids, place_sources, columns)
         if self.training and self.input_noise:
             input_ids = self._disturbed(input_ids, labels)
@@ -144,8 +153,43 @@ class TrainingModel(nn.Module):
             layers = out.cross_attentions[-GUIDED_LAYERS:]
             attention_loss = looking_elsewhere(layers, token_symbols, cell_symbols)
         auxiliary = self.cell_loss_weight * cell_loss + self.attention_loss_weight * attention_loss
+        if self.counting_head is not None:
+            features, mask = encoded.last_hidden_state, encoded.attention_mask
+            auxiliary = auxiliary + self.counting_loss_weight * self.counting_head(
+                features, mask, labels
+            )
         objective = smoothed + auxiliary * (labels != IGNORE).sum()
+        if self.both_directions and self.training:
+            objective = (objective + self._backwards(encoded, *backwards, cell_symbols)) / 2
         return LossSums(objective, token_loss, n_right, cell_loss.detach(), attention_loss.detach())
+
+    def _backwards(
+        self,
+        encoded: InkEncoderOutput,
+        input_ids: Tensor,
+        labels: Tensor,
+        token_symbols: Tensor,
+        cell_symbols: Tensor,
+    ) -> Tensor:
+        """The objective of writing the formulas from their end, the decoder not told its places."""
+        padding = self.recognizer.config.pad_token_id
+        input_ids, labels, token_symbols = from_the_end(
+            input_ids, labels, token_symbols, padding, IGNORE, NO_SYMBOL
+        )
+        if self.input_noise:
+            input_ids = self._disturbed(input_ids, labels)
+        out = self.recognizer(
+            encoder_outputs=encoded,
+            decoder_input_ids=input_ids,
+            use_cache=False,
+            output_attentions=bool(self.attention_loss_weight),
+        )
+        smoothed, _, _ = token_losses(out.logits, labels, self.label_smoothing)
+        if not self.attention_loss_weight:
+            return smoothed
+        layers = out.cross_attentions[-GUIDED_LAYERS:]
+        elsewhere = looking_elsewhere(layers, token_symbols, cell_symbols)
+        return smoothed + self.attention_loss_weight * elsewhere * (labels != IGNORE).sum()
 
     @torch.no_grad()
     def _with_found(
