@@ -98,15 +98,24 @@ class Recognizer:
         self.language = language.to(self.device) if language else None
 
     @classmethod
-    def from_pretrained(cls, source: str | Path, device: str | None = None) -> "Recognizer":
+    def from_pretrained(
+        cls,
+        source: str | Path,
+        device: str | None = None,
+        kind: type[RecognizerModel] = RecognizerModel,
+    ) -> "Recognizer":
         """Load a folder that save_pretrained wrote, or a Hub repository's id.
 
-        Raises: ModelError if there is no recogniser there."""
+        Raises: ModelError if there is no recogniser there, or one of another kind."""
         try:
-            model = RecognizerModel.from_pretrained(source, dtype=torch.float32)
+            model = kind.from_pretrained(source, dtype=torch.float32)
             tokenizer = PreTrainedTokenizerFast.from_pretrained(source)
         except (OSError, ValueError, KeyError) as error:
             raise ModelError(f"{source}: expected a recogniser's folder, got {error}") from error
+        # Weights of the plain kind can start another; those of another would read wrongly.
+        saved_as = (model.config.architectures or [kind.__name__])[0]
+        if saved_as not in (kind.__name__, RecognizerModel.__name__):
+            raise ModelError(f"{source}: expected weights of a {kind.__name__}, got a {saved_as}")
         return cls(model, tokenizer, device, LanguageModel.load(source))
 
     def save_pretrained(self, folder: str | Path) -> None:

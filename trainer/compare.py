@@ -25,6 +25,7 @@ from trainer.data.examples import PARTS
 from trainer.finetune import Evaluation, FinetuneConfig, start_trainee
 from trainer.metrics import comparable_tokens, score_readings
 from trainer.push_files import foreign_kind
+from trainer.refined import is_refined
 
 SCRIPTS = frozenset({"^", "_"})
 STRUCTURE = frozenset({"{", "}", "^", "_", "&", r"\\"})
@@ -86,7 +87,8 @@ def compare(model: str, where: str, limit: int | None, batch_size: int = 16) -> 
     if part not in PARTS:
         source, part = where, ""
     is_foreign = Path(model).is_dir() and foreign_kind(Path(model)) is not None
-    weights = {"model_from" if is_foreign else "init": model}
+    weights: dict[str, Any] = {"model_from" if is_foreign else "init": model}
+    weights |= {"refinement": not is_foreign and is_refined(model)}
     chosen = {"select": source, "select_part": part or None, "select_limit": limit}
     trainee = start_trainee(FinetuneConfig(data=source, batch_size=batch_size, **weights, **chosen))
     trainee.objective.eval()

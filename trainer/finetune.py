@@ -51,6 +51,7 @@ from trainer.loop import Loop, LoopConfig, make_accelerator, memory_advice
 from trainer.metrics import score_readings
 from trainer.objective import TrainingModel
 from trainer.push import check_access, push_final
+from trainer.refined import RefinedModel
 from trainer.soup import mean_weights
 from trainer.trainee import Alterations, Encoded, RecognizerTrainee, Trainee, encode, with_pictures
 
@@ -87,6 +88,7 @@ class FinetuneConfig:
     input_noise: float = 0.1  # share of the decoder's input tokens that are replaced
     counting_loss_weight: float = 0.0  # of learning how many of each token a picture shows
     both_directions: bool = False  # formulas are learnt from their end, too
+    refinement: bool = False  # of attention, see trainer/refined.py
     augment_ink: bool = True
     augment_pictures: bool = False
     swap_share: float = 0.0  # share of symbols that change places with others of their kind
@@ -116,6 +118,10 @@ class FinetuneConfig:
             raise ValueError(
                 "expected either init, our own weights, or model_from, "
                 f"got {self.init} and {self.model_from}"
+            )
+        if self.refinement and self.model_from:
+            raise ValueError(
+                f"refinement is for our own model, but model_from says {self.model_from}"
             )
         if not 0 <= self.init_share < 1:
             raise ValueError(f"expected init_share from 0 to below 1, got {self.init_share}")
@@ -252,16 +258,20 @@ def start_model(
 ) -> tuple[RecognizerModel, PreTrainedTokenizerFast, LanguageModel | None]:
     """Our own model, its tokenizer, and the language model beside given weights. These keep their
     shape; how much is dropped out is the run's own."""
+    kind = RefinedModel if config.refinement else RecognizerModel
     if config.init:
-        start = Recognizer.from_pretrained(config.init, device="cpu")
+        start = Recognizer.from_pretrained(config.init, "cpu", kind)
         shape = start.model.config
         shape.encoder.dropout = shape.decoder.dropout = config.model.dropout
-        model = RecognizerModel(config=shape)
+        model = kind(config=shape)
         model.load_state_dict(start.model.state_dict())
         return model, start.tokenizer, start.language
     torch.manual_seed(config.seed)
     tokenizer = build_tokenizer()
-    return build_model(replace(config.model, vocab_size=len(tokenizer))), tokenizer, None
+    model = build_model(replace(config.model, vocab_size=len(tokenizer)))
+    if config.refinement:
+        model = RefinedModel(model.config, model.encoder, model.decoder)
+    return model, tokenizer, None
 
 
 # --- Evaluation --------------------------------------------------------------------------------

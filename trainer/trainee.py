@@ -133,7 +133,7 @@ class RecognizerTrainee:
 
     def save(self, folder: Path) -> None:
         """Write weights as they are shipped: float16, in files below 10 MB."""
-        copy = RecognizerModel(config=self.model.config)
+        copy = type(self.model)(config=self.model.config)
         copy.load_state_dict(self.model.state_dict())
         Recognizer(copy.half(), self.tokenizer, "cpu", self.language).save_pretrained(folder)
 
