@@ -227,7 +227,7 @@ def upload_inbox() -> Inbox:
             files = gr.File(
                 label="A PDF, or several pictures",
                 file_count="multiple",
-                file_types=["image", ".pdf"],
+                file_types=["image", ".heic", ".heif", ".pdf"],
                 height=230,
                 elem_id="files",
             )

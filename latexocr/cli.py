@@ -27,7 +27,10 @@ if TYPE_CHECKING:  # torch takes seconds to import: `latexocr --help` does witho
     from latexocr.pipeline import LatexOCR
 
 BATCH_SIZE = 16  # pictures read together: enough to fill batches, few enough to see progress
-SUFFIXES = {".png", ".jpg", ".jpeg", ".webp", ".gif", ".bmp", ".tif", ".tiff", ".ppm", ".pgm"}
+SUFFIXES = {
+    *(".png", ".jpg", ".jpeg", ".webp", ".gif", ".bmp", ".tif", ".tiff", ".ppm", ".pgm"),
+    *(".heic", ".heif"),
+}
 PAGE_SUFFIXES = {*SUFFIXES, ".pdf"}
 
 Record = dict  # one line of output: "path", then what was read, or "error"

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import io
 import warnings
+from functools import cache
 from pathlib import Path
 
 import numpy as np
@@ -20,6 +21,7 @@ from latexocr.errors import ImageError
 MAX_BYTES = 50_000_000  # of an encoded picture
 MAX_PIXELS = 100_000_000  # of a decoded picture; 12-megapixel phones have 12 of these 100
 FORMATS = ("PNG", "JPEG", "WEBP", "GIF", "BMP", "TIFF", "PPM")  # those that run no other program
+HEIC_BRANDS = (b"heic", b"heix", b"heim", b"heis", b"hevc", b"mif1", b"msf1")
 
 Source = bytes | str | Path | Image.Image | np.ndarray
 
@@ -78,20 +80,39 @@ def _open_bytes(data: bytes) -> Image.Image:
         raise ImageError("expected a picture, got an empty file")
     if len(data) > MAX_BYTES:
         raise _too_many_bytes(len(data))
+    formats = FORMATS
+    if data[4:8] == b"ftyp" and data[8:12] in HEIC_BRANDS:
+        _learn_heic()
+        formats = ("HEIF",)
     try:
         with warnings.catch_warnings():
             # Only the header is read here; _check_pixels decides before anything is decoded.
             warnings.simplefilter("ignore", Image.DecompressionBombWarning)
-            return Image.open(io.BytesIO(data), formats=FORMATS)
+            return Image.open(io.BytesIO(data), formats=formats)
     except Image.DecompressionBombError as error:
         raise ImageError(f"expected at most {MAX_PIXELS / 1e6:.0f} megapixels: {error}") from error
     except UnidentifiedImageError as error:
         raise ImageError(
-            f"expected a picture as {', '.join(FORMATS)}, got {len(data)} bytes "
+            f"expected a picture as {', '.join(formats)}, got {len(data)} bytes "
             f"that are none of these, or broken (they start with {data[:8]!r})"
         ) from error
     except Exception as error:  # header parsers fail in many ways on hostile bytes
         raise ImageError(f"expected a picture, but its header is broken: {error}") from error
+
+
+@cache
+def _learn_heic() -> None:
+    """Let PIL read what iPhones write. The package for it brings GPL code, so it is not required.
+
+    Raises: ImageError if it is not installed."""
+    try:
+        from pillow_heif import register_heif_opener
+    except ImportError:
+        raise ImageError(
+            f"expected a picture as {', '.join(FORMATS)}, got HEIC, which iPhones write: save it "
+            "as JPEG, or install what reads it (pip install pillow-heif)"
+        ) from None
+    register_heif_opener()
 
 
 def _check_pixels(picture: Image.Image) -> None:

@@ -9,7 +9,9 @@ import re
 from collections.abc import Iterator
 from pathlib import Path
 
+import pillow_heif
 import pytest
+from PIL import Image
 from playwright.sync_api import Browser, Page, expect
 
 from benchmarks.serving import serve
@@ -271,6 +273,17 @@ def test_a_picture_dropped_is_read(page, counting_url, drawn_page, target):
     zone = page.locator(f"#{target} button").filter(has=page.locator("input[type=file]")).first
     expect(zone).to_be_visible()
     zone.dispatch_event("drop", {"dataTransfer": dropped})
+    expect(desk.entries).to_have_count(3)
+
+
+@pytest.mark.parametrize("target", ["files", "picture"])
+def test_what_an_iphone_writes_is_read(page, counting_url, drawn_page, tmp_path, target):
+    pillow_heif.from_pillow(Image.open(drawn_page)).save(tmp_path / "a.heic")
+    # As a browser names it where the system knows the format.
+    photo = {"name": "IMG_1.HEIC", "mimeType": "image/heic"}
+    photo["buffer"] = (tmp_path / "a.heic").read_bytes()
+    desk = Desk(page, counting_url)
+    page.locator(f"#{target} input[type=file]").first.set_input_files([photo])
     expect(desk.entries).to_have_count(3)
 
 

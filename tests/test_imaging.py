@@ -1,12 +1,14 @@
 """Pictures in, ink out: every way to hand in a picture, every light, every size."""
 
 import io
+import sys
 import zlib
 from contextlib import nullcontext, suppress
 from pathlib import Path
 
 import cv2
 import numpy as np
+import pillow_heif
 import pytest
 from PIL import Image, ImageDraw, ImageFont
 
@@ -24,6 +26,7 @@ from latexocr.imaging import (
 from latexocr.pictures import load_picture
 
 SYMBOL_PX = 20.0
+pillow_heif.register_heif_opener()  # to write it; what reads must do so by itself
 
 
 def draw_formula(symbol: float = 60.0, pen: float = 0.08, margin: int = 20) -> np.ndarray:
@@ -106,6 +109,7 @@ DARK_ON_LIGHT = 255 - INK
         pytest.param(encode(DARK_ON_LIGHT, "JPEG", quality=90), id="JPEG"),
         pytest.param(encode(DARK_ON_LIGHT, "WEBP", lossless=True), id="WEBP"),
         pytest.param(encode(DARK_ON_LIGHT, "BMP"), id="BMP"),
+        pytest.param(encode(DARK_ON_LIGHT, "HEIF", quality=90), id="HEIC"),
         pytest.param(bytearray(encode(DARK_ON_LIGHT, "PPM")), id="PPM in a bytearray"),
         pytest.param(
             encode(
@@ -215,7 +219,14 @@ def test_too_many_bytes_are_refused_before_decoding(monkeypatch, tmp_path):
             load_picture(source)
 
 
-@pytest.mark.parametrize("kind", ["PNG", "JPEG", "GIF", "WEBP", "TIFF", "BMP"])
+def test_without_the_package_for_heic_it_is_said_what_to_do(monkeypatch):
+    pictures._learn_heic.cache_clear()
+    monkeypatch.setitem(sys.modules, "pillow_heif", None)
+    with pytest.raises(ImageError, match=r"got HEIC.*pip install pillow-heif"):
+        load_picture(encode(DARK_ON_LIGHT, "HEIF"))
+
+
+@pytest.mark.parametrize("kind", ["PNG", "JPEG", "GIF", "WEBP", "TIFF", "BMP", "HEIF"])
 def test_broken_bytes_raise_nothing_else(kind):
     rng = np.random.default_rng(0)
     whole = np.frombuffer(encode(draw_formula(12, margin=3), kind), np.uint8)
