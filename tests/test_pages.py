@@ -10,7 +10,13 @@ from latexocr.errors import DataError
 from tests.tiny import write_inks
 from trainer.data import pages
 from trainer.data.page.camera import View, flat_view, random_view
-from trainer.data.page.compose import Expression, fraction, level_with_top
+from trainer.data.page.compose import (
+    LOOSE_MAX,
+    Expression,
+    fraction,
+    level_with_top,
+    loosened,
+)
 from trainer.data.page.drawing import Drawing, Pen
 from trainer.data.page.furniture import furniture
 from trainer.data.page.layout import Item, Kind
@@ -90,6 +96,39 @@ def test_a_page_has_the_boxes_of_its_plan(generator):
     assert len(boxes) and np.array_equal(page.boxes, boxes)
     assert np.array_equal(page.ignore, ignore)
     assert page.latex == latex
+
+
+# --- Expressions ---------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("seed", range(6))
+def test_a_wide_gap_opens_between_two_symbols_and_nothing_else_changes(seed):
+    row = [LETTER / 100 + np.array([x, 0]) for x in (0.0, 0.7, 1.4, 2.1)]
+    bar = np.array([[0.7, 1.2], [1.9, 1.2]])  # belongs to the two in the middle
+    before = Drawing((*row, bar))
+    loose = loosened(np.random.default_rng(seed), Expression(before, "a", 0.5))
+    assert (loose.latex, loose.indent) == ("a", 0.5)
+    ways = [b - a for a, b in zip(before.strokes, loose.drawing.strokes, strict=True)]
+    assert all(np.allclose(way, way[0]) and way[0, 1] == 0 for way in ways)
+    first, second, third, last, under = (float(way[0, 0]) for way in ways)
+    assert first == 0 and 0.4 <= last <= LOOSE_MAX
+    assert second == pytest.approx(third) == pytest.approx(under)
+    assert second in (0.0, pytest.approx(last))
+
+
+def test_what_has_no_gap_stays_as_it_is():
+    one = Expression(Drawing((LETTER, LETTER + np.array([10, 0]))), "a")
+    assert loosened(np.random.default_rng(0), one) is one
+
+
+def test_pages_of_loose_writing_have_longer_lines():
+    def width(loose):
+        config = PageConfig(**SMALL, printed=0.0, photo=0.0, slip=0.0, loose=loose)
+        generator = PageGenerator(characters(), (), config)
+        boxes = np.concatenate([generator.page(rng_for(0, 0, i)).boxes for i in range(12)])
+        return np.median((boxes[:, 2] - boxes[:, 0]) / (boxes[:, 3] - boxes[:, 1]))
+
+    assert width(1.0) > 1.1 * width(0.0)
 
 
 # --- Boxes ---------------------------------------------------------------------------------------

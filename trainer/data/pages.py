@@ -24,7 +24,7 @@ from latexocr.errors import DataError
 from trainer.data.crohme import read_inks
 from trainer.data.page.camera import View, dim, expose, flat_view, light, random_view
 from trainer.data.page.drawing import Canvas, Drawing, Pen, ink_box
-from trainer.data.page.expressions import Expressions
+from trainer.data.page.expressions import Expressions, Loose
 from trainer.data.page.furniture import furniture
 from trainer.data.page.layout import Column, Item, Kind, Style, Writer
 from trainer.data.page.paper import Sheet, background, draw_ruling, grain, random_sheet
@@ -38,7 +38,7 @@ MAX_SIDE_PX = 10_000
 NAMES = ("Ana 9", "M. Silva", "Name:", "Tom, 7b", "Date:", "Lee", "page 3", "Olivia-2")
 SHARES = (
     *("printed", "photo", "slip", "board", "prose"),
-    *("extras", "grain", "light", "wear", "scattered"),
+    *("extras", "grain", "light", "wear", "scattered", "loose"),
 )
 
 
@@ -61,6 +61,7 @@ class PageConfig:
     light: float = 0.5  # how uneven the light may be
     wear: float = 0.6  # how much blur, noise, cast and compression
     scattered: float = 0.05  # share of pages with expressions at random places
+    loose: float = 0.0  # share of expressions by hand with a wide gap somewhere
     font_folders: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
@@ -189,6 +190,8 @@ class PageGenerator:
             writer = source.by_hand(rng, FontLettering(font, int(rng.integers(0, 4))), school=1.0)
         else:
             writer = source.by_hand(rng, hand)
+        if config.loose and not is_printed:
+            writer = Loose(writer, rng, config.loose)
         by_letters = not is_printed and hand.can_write("en") and rng.random() < 0.6
         return Style(
             expression=writer.one,

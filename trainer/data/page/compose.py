@@ -5,12 +5,14 @@ All lengths are in sizes of a symbol."""
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import pairwise
 
 import numpy as np
 
 from trainer.data.page.drawing import Drawing, joined
+
+LOOSE_MAX = 2.0  # expressions beside each other are further apart
 
 
 @dataclass(frozen=True, eq=False)
@@ -32,6 +34,24 @@ def beside(rng: np.random.Generator, parts: Sequence[Expression], gap: float = 0
         placed.append(part.drawing.moved(x - low[0], y))
         x = float(placed[-1].bounds[1][0]) + gap
     return Expression(joined(placed), _together([part.latex for part in parts], " "))
+
+
+def loosened(rng: np.random.Generator, expression: Expression) -> Expression:
+    """What stands right of some gap moved to the right, by up to LOOSE_MAX; mostly the first or the
+    last symbol stands alone then. The same where there is no gap."""
+    parts = [*expression.drawing.strokes, *expression.drawing.outlines]
+    left, right = (np.array([edge(part[:, 0]) for part in parts]) for edge in (np.min, np.max))
+    order = np.argsort(left)
+    ends = np.maximum.accumulate(right[order])[:-1]
+    places = ends[left[order][1:] > ends]
+    if not len(places):
+        return expression
+    at = places[int(rng.choice([0, -1, rng.integers(len(places))]))]
+    by = rng.uniform(0.4, LOOSE_MAX)
+    moved = expression.drawing.mapped(
+        lambda points: np.where(points[:, :1] > at, points + np.array([by, 0.0]), points)
+    )
+    return replace(expression, drawing=moved)
 
 
 def fraction(rng: np.random.Generator, top: Expression, bottom: Expression) -> Expression:

@@ -14,6 +14,7 @@ from trainer.data.page.compose import (
     beside,
     fraction,
     level_with_top,
+    loosened,
     matrix,
     root,
     system,
@@ -79,6 +80,28 @@ class Expressions:
 def writer_of(ink: Ink) -> str:
     """The writer, or what comes nearest to one: the source that the file's name begins with."""
     return ink.writer or ink.name[:12]
+
+
+@dataclass(frozen=True)
+class Loose:
+    """Expressions of a source, a share of them with a wide gap somewhere."""
+
+    source: Source
+    rng: np.random.Generator
+    share: float
+
+    def one(self, width: float, height: float) -> Expression | None:
+        found = self.source.one(width, height)
+        return None if found is None else self._perhaps_loosened(found, width)
+
+    def steps(self, width: float) -> list[Expression]:
+        return [self._perhaps_loosened(found, width) for found in self.source.steps(width)]
+
+    def _perhaps_loosened(self, found: Expression, width: float) -> Expression:
+        if self.rng.random() >= self.share:
+            return found
+        loose = loosened(self.rng, found)
+        return loose if loose.indent + loose.drawing.extent[0] <= width else found
 
 
 @dataclass(frozen=True)
