@@ -341,6 +341,26 @@ def test_a_page_without_lines_can_be_trained_on():
     assert all(torch.isfinite(loss) for loss in losses.values())
 
 
+@torch.no_grad()
+def test_what_is_found_is_moved_once_more_from_where_it_was_found():
+    heads = tiny_detector().model.roi_heads
+    predictor = heads.box_predictor
+    for layer in (predictor.cls_score, predictor.bbox_pred):
+        nn.init.zeros_(layer.weight)
+        nn.init.zeros_(layer.bias)
+    predictor.cls_score.bias[1] = 9.0  # everything is an expression,
+    predictor.bbox_pred.bias[4] = 1.0  # a tenth of its width further to the right
+    features = {
+        str(stride): torch.rand(2, 8, 160 // stride, 320 // stride) for stride in (8, 16, 32)
+    }
+    proposals = [torch.tensor([[10.0, 10, 110, 40], [215, 50, 315, 80]]), torch.empty(0, 4)]
+    found, _ = heads(features, proposals, [(160, 320)] * 2)
+    boxes = sorted(found[0]["boxes"].tolist())
+    assert boxes[0] == pytest.approx([30, 10, 130, 40], abs=0.01)
+    assert boxes[1] == pytest.approx([234.5, 50, 320, 80], abs=0.01)  # cut off at the edge, twice
+    assert found[1]["boxes"].shape == (0, 4)
+
+
 def test_torchvision_s_resnet50_takes_the_same_pages():
     torch.manual_seed(0)
     model = build_detector(DetectorConfig(backbone="resnet50_fpn_v2"))
