@@ -5,8 +5,6 @@
 //            it cannot be had, and nothing of what is empty.
 // Triggered: "save" {format}.
 
-const COPIED_MS = 1500;
-
 const buttons = [...element.querySelectorAll("button")];
 
 function texts() {
@@ -21,26 +19,12 @@ function enable() {
     }
 }
 
-function copy(button) {
-    const text = texts()[button.dataset.copy];
-    const done = () => {
-        button.classList.add("done");
-        setTimeout(() => button.classList.remove("done"), COPIED_MS);
-    };
-    // The clipboard needs a safe origin; the older way serves pages from http://192.168...
-    if (navigator.clipboard) return void navigator.clipboard.writeText(text).then(done);
-    const area = Object.assign(document.createElement("textarea"), {value: text});
-    document.body.append(area);
-    area.select();
-    if (document.execCommand("copy")) done();
-    area.remove();
-}
-
 element.addEventListener("click", (event) => {
     const button = event.target.closest("button");
     if (!button) return;
-    if (button.dataset.copy) copy(button);
-    else trigger("save", {format: button.dataset.save});
+    const {copy, save} = button.dataset;
+    if (copy) copyText(texts()[copy], button);  // of app_keys.js
+    else trigger("save", {format: save});
 });
 
 watch("value", enable);

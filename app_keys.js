@@ -1,5 +1,5 @@
-// What the page needs of the browser beyond Gradio: keys for the pad, pictures pasted from the
-// clipboard. Gradio calls this once, when the page is up.
+// What the page needs of the browser beyond Gradio: keys for the pad, the clipboard in both
+// directions. Gradio calls this once, when the page is up.
 () => {
     const COPIED_MS = 1500;
 
@@ -9,22 +9,28 @@
     const papers = document.querySelector(".papers");
     const drawn = papers.parentElement.querySelector(".source textarea");
 
+    // ---- Copying --------------------------------------------------------------------------------
+
+    // For whatever copies; node shows for a while that it was done.
+    window.copyText = (text, node) => {
+        const done = () => {
+            node.classList.add("done");
+            setTimeout(() => node.classList.remove("done"), COPIED_MS);
+        };
+        // The clipboard needs a safe origin; the older way serves pages from http://192.168...
+        if (navigator.clipboard) return void navigator.clipboard.writeText(text).then(done);
+        const area = Object.assign(document.createElement("textarea"), {value: text});
+        document.body.append(area);
+        area.select();
+        if (document.execCommand("copy")) done();
+        area.remove();
+    };
+
     // ---- Keys -----------------------------------------------------------------------------------
 
     function press(name) {
         const button = pad.querySelector(`button[aria-label="${name}"]`);
         if (!button?.disabled) button?.click();
-    }
-
-    function copySource() {
-        const done = () => {
-            papers.classList.add("copied");
-            setTimeout(() => papers.classList.remove("copied"), COPIED_MS);
-        };
-        if (navigator.clipboard) return void navigator.clipboard.writeText(drawn.value).then(done);
-        drawn.select();  // the older way serves pages from http://192.168...
-        if (document.execCommand("copy")) done();
-        drawn.blur();
     }
 
     function actionOf(event) {
@@ -35,7 +41,7 @@
         if (key === "z") return () => press(event.shiftKey ? "Redo" : "Undo");
         if (key === "y") return () => press("Redo");
         const isCopy = key === "c" && drawn?.value && getSelection().isCollapsed;
-        return isCopy ? copySource : null;
+        return isCopy ? () => copyText(drawn.value, papers) : null;
     }
 
     document.addEventListener("keydown", (event) => {

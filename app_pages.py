@@ -48,20 +48,8 @@ VIEW_HTML = """
 </div>
 """
 
-# The clipboard needs a safe origin; the older way serves pages from http://192.168...
-COPY = """(texts) => {
-    const text = texts.KIND, button = document.querySelector("#copy_KIND");
-    const done = () => {
-        button.classList.add("done");
-        setTimeout(() => button.classList.remove("done"), 1500);
-    };
-    if (navigator.clipboard) return void navigator.clipboard.writeText(text).then(done);
-    const area = Object.assign(document.createElement("textarea"), {value: text});
-    document.body.append(area);
-    area.select();
-    if (document.execCommand("copy")) done();
-    area.remove();
-}"""
+# copyText is of app_keys.js.
+COPY = """(texts) => copyText(texts.KIND, document.querySelector("#copy_KIND"))"""
 
 REVEAL = """() => document.querySelector(".detail").scrollIntoView(
     {behavior: "smooth", block: "nearest"})"""

@@ -43,7 +43,7 @@ def test_keys_undo_redo_clear_and_copy_unless_one_is_typing(page, counting_url):
     page.keyboard.press("Control+Shift+z")
     expect(pad.source).to_have_value("x_{2}")
     page.keyboard.press("Control+c")
-    expect(page.locator(".papers")).to_have_class(re.compile("copied"))
+    expect(page.locator(".papers")).to_have_class(re.compile("done"))
     assert page.evaluate("navigator.clipboard.readText()") == "x_{2}"
     pad.source.press("End")
     pad.source.press("Backspace")  # goes to the text, not to the pad
