@@ -37,7 +37,7 @@ def as_markdown(document: Document) -> str:
 def as_tex(document: Document) -> str:
     """A file that LaTeX takes; what is no valid LaTeX stands at its end as a comment."""
     formulas = list(_formulas(document.sheets))
-    good = [latex for latex in formulas if _written(latex, "tex")]
+    good = [latex for latex in formulas if written(latex, "tex")]
     text = export(good, "tex") if good else EMPTY_TEX
     rest = ["% Not understood:\n% " + " ".join(x.split()) + "\n" for x in formulas if x not in good]
     return text.replace(TEX_END, "".join(rest) + TEX_END)
@@ -48,7 +48,7 @@ def as_docx(document: Document) -> bytes:
     from docx import Document as WordDocument  # python-docx
 
     formulas = list(_formulas(document.sheets))
-    good = [latex for latex in formulas if _written(latex, "docx")]
+    good = [latex for latex in formulas if _fits_word(latex)]
     word = WordDocument(io.BytesIO(export(good, "docx"))) if good else WordDocument()
     for latex in formulas:
         if latex not in good:
@@ -90,21 +90,30 @@ def _formulas(sheets: Iterable[Sheet]) -> Iterable[str]:
 
 
 @lru_cache(maxsize=5000)  # with each letter that a person types, all equations are written anew
-def _written(latex: str, format: str) -> str:
-    """The formula in one of export.FORMATS; nothing if it cannot be understood, or written so."""
+def written(latex: str, format: str) -> str:
+    """The formula in one of export.FORMATS that are text; nothing if it cannot be understood, or
+    written so."""
     try:
         return export(latex, format)
     except LatexOCRError:
         return ""
 
 
+@lru_cache(maxsize=5000)  # not what is written: a Word document has some 40 kB
+def _fits_word(latex: str) -> bool:
+    try:
+        return bool(export(latex, "docx"))
+    except LatexOCRError:
+        return False
+
+
 def _block(latex: str) -> str:
-    return _written(latex, "markdown").strip() or f"$$\n{latex}\n$$"
+    return written(latex, "markdown").strip() or f"$$\n{latex}\n$$"
 
 
 def _align_lines(latex: str) -> list[str]:
     """The lines of an align environment for a formula, one or more."""
-    environment = _written(latex, "align").splitlines()
+    environment = written(latex, "align").splitlines()
     return [line.removesuffix(r" \\") for line in environment[1:-1]] or [f"  & {latex}"]
 
 

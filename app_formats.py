@@ -6,6 +6,7 @@ from typing import Any
 
 import gradio as gr
 
+from app_exports import written
 from latexocr.errors import LatexOCRError
 from latexocr.export import FORMATS, export
 from latexocr.render import png, svg
@@ -66,13 +67,8 @@ def _buttons() -> str:
 def texts_of(latex: str) -> dict[str, str]:
     """The formula in each format that can be copied; without those that cannot express it, and
     empty for what is no valid LaTeX."""
-    texts = {}
-    for name, _, _ in COPIES:
-        try:
-            texts[name] = str(export(latex, name)).strip()
-        except LatexOCRError:
-            continue
-    return texts
+    texts = {name: written(latex, name).strip() for name, _, _ in COPIES}
+    return {name: text for name, text in texts.items() if text}
 
 
 def save(latex: str, event: gr.EventData) -> dict[str, str] | None:

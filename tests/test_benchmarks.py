@@ -208,6 +208,11 @@ def test_the_readme_shows_the_stored_figures():
             )
         ]
         assert shown[title] == " | ".join([title, str(figures["n"]), *spans]) + " |"
+    photos = json.loads((root / "benchmarks" / "results" / "detector_photos.json").read_text())
+    recall, precision = (round(photos["figures"][name]) for name in ("recall", "precision"))
+    assert f"finds {recall} % of the lines, and {precision} % of its boxes" in "\n".join(
+        shown.values()
+    )
 
 
 def test_a_set_without_its_data_is_left_out(tmp_path, caplog):

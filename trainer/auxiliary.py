@@ -1,7 +1,5 @@
 """Further things to learn beside reading, each off by default: how many of each token a picture
 shows, and to write formulas from their end.
-
-docs/experiments.md says what they bring in equal time.
 """
 
 import torch

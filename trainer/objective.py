@@ -133,7 +133,7 @@ class TrainingModel(nn.Module):
         are tokens, so that their weights do not depend on how many cells a batch has."""
         encoded = self.recognizer.encoder(pixel_values, picture_sizes)
         columns = pixel_values.shape[3] // STRIDE
-        backwards = (input_ids, labels, token_symbols)
+        true_ids = input_ids
         places = self._with_found(places, encoded, input_ids, place_sources, columns)
         if self.training and self.input_noise:
             input_ids = self._disturbed(input_ids, labels)
@@ -160,7 +160,8 @@ class TrainingModel(nn.Module):
             )
         objective = smoothed + auxiliary * (labels != IGNORE).sum()
         if self.both_directions and self.training:
-            objective = (objective + self._backwards(encoded, *backwards, cell_symbols)) / 2
+            backwards = self._backwards(encoded, true_ids, labels, token_symbols, cell_symbols)
+            objective = (objective + backwards) / 2
         return LossSums(objective, token_loss, n_right, cell_loss.detach(), attention_loss.detach())
 
     def _backwards(

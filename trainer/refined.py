@@ -1,7 +1,7 @@
 """A decoder that is told what it has looked at so far, to compare with: attention refinement.
 
 Only what trains and compares reads with it, for which a formula is written from the beginning at
-each step: docs/experiments.md says what it brings.
+each step.
 """
 
 from typing import Any
