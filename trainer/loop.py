@@ -386,6 +386,7 @@ class Loop:
         target = self.run_dir / "checkpoints" / f"step_{self.state.step:08d}"
         unfinished = target.with_name(target.name + ".tmp")
         self.accelerator.save_state(str(unfinished))
+        self.accelerator.wait_for_everyone()  # each process writes its random state
         if self.accelerator.is_main_process:
             shutil.rmtree(target, ignore_errors=True)
             unfinished.rename(target)
