@@ -15,12 +15,14 @@ from torch import Tensor
 from latexocr.grammar import Grammar
 from latexocr.language import LanguageModel
 from latexocr.modeling import STRIDE, RecognizerModel
-from latexocr.places import NOWHERE, PlaceTracker, looked_at
+from latexocr.places import NOWHERE, Place, PlaceTracker, looked_at
 from latexocr.stepping import Steps, rows_of
 
 HOPELESS = 10.0  # candidates whose log-probability is so far below the best one's are given up
 MOST_TURNS = (12, 6, 4, 4, 4, 4, 4, 4)  # of a loop of 1, 2 and so on tokens
 LOOKED_BACK = max(length * turns for length, turns in enumerate(MOST_TURNS, 1))
+Written = tuple[int, float, Place]  # a token, how likely it was, and its place
+Placed = tuple[Sequence[int], Sequence[Place]]  # tokens without start and end, and their places
 DONE_SHARE = 0.1  # of the pictures in work that are put aside together when they are done
 
 
@@ -47,13 +49,15 @@ class Candidate:
 
     token_log_probabilities has one for each of token_ids, none for the end. If a candidate was
     broken off, tokens that close what was open follow; their probability is 0. score is what the
-    search went by: the log-probability and what the prior adds."""
+    search went by: the log-probability and what the prior adds. places are those that the decoder
+    was told with the tokens that it wrote, row and column in cells (see places.py)."""
 
     token_ids: tuple[int, ...]
     log_probability: float
     is_whole: bool
     token_log_probabilities: tuple[float, ...] = ()
     score: float = 0.0
+    places: tuple[Place, ...] = ()
 
 
 @torch.inference_mode()
@@ -80,8 +84,9 @@ def decode(
         # At first all beams of a picture are the same one, so one does for all.
         spread = step == 0 and n_beams > 1
         n_rows = n_pictures if spread else len(search.newest)
-        logits, attentions = steps.step(search.newest[:n_rows], search.places[:n_rows])
-        looked = looked_at(attentions, columns)
+        newest, places = search.newest[:n_rows, None], search.places[:n_rows, None]
+        found, attentions = steps.step(newest, places)
+        logits, looked = found[:, 0], looked_at(attentions, columns)
         if spread:
             rows = torch.arange(n_pictures, device=model.device).repeat_interleave(n_beams)
             logits, looked = logits[rows], looked[rows]
@@ -102,40 +107,28 @@ def token_log_probabilities(
     model: RecognizerModel,
     pixel_values: Tensor,
     picture_sizes: Tensor,
-    grammar: Grammar,
-    sequences: Sequence[Sequence[Sequence[int]]],
+    sequences: Sequence[Sequence[Placed]],
     forbidden: Collection[int] = (),
 ) -> list[list[tuple[float, ...]]]:
     """How likely each token of given sequences is after those before it, the end token the last.
 
     The sequences of a picture need not have been read on it: this is how a candidate found in one
-    view is judged by another.
+    view is judged by another, in a single step, since its places are known.
 
-    Args: as decode; sequences, of each picture, without start and end token."""
-    end, pad = model.config.eos_token_id, model.config.pad_token_id
+    Args: as decode; sequences, of each picture."""
+    start, end = model.config.decoder_start_token_id, model.config.eos_token_id
+    pad, device = model.config.pad_token_id, model.device
     n_each = max(map(len, sequences))
-    rows = [[*ids, end] for some in sequences for ids in (*some, *[()] * (n_each - len(some)))]
-    trackers = [PlaceTracker(grammar.ids) for _ in rows]
-    columns, device = pixel_values.shape[3] // STRIDE, model.device
+    rows = [one for some in sequences for one in (*some, *[((), ())] * (n_each - len(some)))]
+    longest = max(len(ids) for ids, _ in rows)
+    tokens = [[start, *ids, end, *[pad] * (longest - len(ids))] for ids, _ in rows]
+    places = [[NOWHERE, *told, *[NOWHERE] * (longest - len(told))] for _, told in rows]
+    told = torch.tensor(tokens, device=device)
     steps: Steps = model.steps(model.encoder(pixel_values, picture_sizes))
-    never = torch.tensor(sorted(forbidden), dtype=torch.int64, device=device)
-    tokens = torch.full((len(rows),), model.config.decoder_start_token_id, device=device)
-    places = torch.tensor([NOWHERE] * len(rows), device=device)
-    likely = []
-    for step in range(max(map(len, rows))):
-        logits, attentions = steps.step(tokens, places)
-        logits = logits.float()
-        logits[:, never] = -torch.inf
-        written = [ids[step] if step < len(ids) else pad for ids in rows]
-        tokens = torch.tensor(written, device=device)
-        likely.append(logits.log_softmax(dim=1).gather(1, tokens[:, None])[:, 0].tolist())
-        looked = looked_at(attentions, columns).tolist()
-        told = zip(trackers, written, looked, strict=True)
-        places = torch.tensor(
-            [one.step(token, tuple(at)) for one, token, at in told], device=device
-        )
-    by_row = zip(zip(*likely, strict=True), rows, strict=True)
-    found = [each[: len(ids)] for each, ids in by_row]
+    logits = steps.step(told[:, :-1], torch.tensor(places, device=device))[0].float()
+    logits[..., torch.tensor(sorted(forbidden), dtype=torch.int64, device=device)] = -torch.inf
+    likely = logits.log_softmax(dim=-1).gather(2, told[:, 1:, None])[..., 0].tolist()
+    found = [tuple(each[: len(ids) + 1]) for each, (ids, _) in zip(likely, rows, strict=True)]
     return [found[i * n_each :][: len(some)] for i, some in enumerate(sequences)]
 
 
@@ -164,8 +157,8 @@ class _Search:
         self.prior, self.prior_state = prior, None
         self.own = torch.zeros(n_rows, device=device)  # scores without the prior
         self.ended = torch.zeros(n_rows, dtype=torch.bool, device=device)
-        # Of each row its tokens, and how likely each was after those before it.
-        self.written: list[list[tuple[int, float]]] = [[] for _ in range(n_rows)]
+        # Of each row its tokens, how likely each was after those before it, and its place.
+        self.written: list[list[Written]] = [[] for _ in range(n_rows)]
         self.trackers = [PlaceTracker(grammar.ids) for _ in range(n_rows)]
         self.grammar = grammar
         self.states = [grammar.start] * n_rows
@@ -181,7 +174,7 @@ class _Search:
         gains = self.grammar.constrained(self.states, torch.log_softmax(logits, dim=1))
         for row, written in enumerate(self.written):
             if not self.states[row].n_open:  # a group that must follow cannot be forbidden
-                tail = [token for token, _ in written[-LOOKED_BACK:]]
+                tail = [token for token, *_ in written[-LOOKED_BACK:]]
                 gains[row, turning_in_circles(tail)] = -torch.inf
         preferred = gains + self._prior_gains() if self.prior else gains
         for which in (gains, preferred):
@@ -222,10 +215,10 @@ class _Search:
         self.states = [self.states[i] for i in origin]
         places = []
         for row, token in enumerate(self.newest.tolist()):
-            if token not in (self.end, self.pad):
-                self.written[row].append((token, log_probabilities[row]))
-                self.states[row] = self.grammar.after(self.states[row], token)
             places.append(self.trackers[row].step(token, tuple(looked[row])))
+            if token not in (self.end, self.pad):
+                self.written[row].append((token, log_probabilities[row], places[row]))
+                self.states[row] = self.grammar.after(self.states[row], token)
         self.places = torch.tensor(places, device=self.places.device)
 
     def _done_pictures(self) -> Tensor:
@@ -265,7 +258,7 @@ class _Search:
     def _candidates(self) -> list[list[Candidate]]:
         """Of the pictures in work."""
         endings = [
-            [] if ended else [(token, -torch.inf) for token in self.grammar.completion(state)]
+            [] if ended else [(id_, -torch.inf, NOWHERE) for id_ in self.grammar.completion(state)]
             for state, ended in zip(self.states, self.ended.tolist(), strict=True)
         ]
         whole = [[*tokens, *ending] for tokens, ending in zip(self.written, endings, strict=True)]
@@ -289,8 +282,7 @@ def turning_in_circles(token_ids: Sequence[int]) -> list[int]:
 
 
 def _candidate(
-    written: Sequence[tuple[int, float]], log_probability: float, ended: bool, score: float
+    written: Sequence[Written], log_probability: float, ended: bool, score: float
 ) -> Candidate:
-    token_ids = tuple(token for token, _ in written)
-    each = tuple(likely for _, likely in written)
-    return Candidate(token_ids, log_probability, ended, each, score)
+    token_ids, each, places = zip(*written, strict=True) if written else ((), (), ())
+    return Candidate(token_ids, log_probability, ended, each, score, places)

@@ -7,6 +7,7 @@ ocr.read_page("page.jpg").equations    # boxes and readings, in reading order
 
 import math
 from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -26,6 +27,9 @@ from latexocr.recognizer import Decoded, Reading
 from latexocr.regions import at_once, prepare_box
 
 READ_TOGETHER = 8  # equations of a page, between two reports of progress
+# So many of these groups are read at a time: a step of decoding is too little work for two cores,
+# and Python's share of it can only use one.
+READERS = 2
 # Equations by which is judged whether a page stands upright, and tokens of each; what does not may
 # be read without end.
 SAMPLE, SAMPLE_TOKENS = 4, 24
@@ -153,18 +157,28 @@ class LatexOCR:
         n_alternatives: int,
         progress: Progress | None,
     ) -> list[Reading | ImageError]:
+        batches = [boxes[i : i + READ_TOGETHER] for i in range(0, len(boxes), READ_TOGETHER)]
         pictures: list[np.ndarray | ImageError] = []
         candidates: list[list[Decoded]] = []
-        for start in range(0, len(boxes), READ_TOGETHER):
-            chosen = at_once(self._prepare_box, page, boxes[start : start + READ_TOGETHER])
-            inked = [picture for picture in chosen if not isinstance(picture, ImageError)]
-            candidates += self.recognizer.decode(inked, n_alternatives + 1)
-            pictures += chosen
-            if progress:
-                progress(len(pictures), len(boxes))
+        with ThreadPoolExecutor(READERS) as threads:
+            for chosen, found in threads.map(
+                lambda batch: self._decode_boxes(page, batch, n_alternatives + 1), batches
+            ):
+                pictures += chosen
+                candidates += found
+                if progress:
+                    progress(len(pictures), len(boxes))
         candidates = self.recognizer.in_context(candidates)
         readings = iter(self.recognizer.readings(candidates, n_alternatives))
         return [one if isinstance(one, ImageError) else next(readings) for one in pictures]
+
+    def _decode_boxes(
+        self, page: Image.Image, boxes: Sequence[Box], n_beams: int
+    ) -> tuple[list[np.ndarray | ImageError], list[list[Decoded]]]:
+        """Prepared pictures of all boxes, and what was read in those with ink."""
+        pictures = at_once(self._prepare_box, page, boxes)
+        inked = [picture for picture in pictures if not isinstance(picture, ImageError)]
+        return pictures, self.recognizer.decode(inked, n_beams)
 
     def _find(self, picture: Image.Image) -> tuple[list[Detection], int]:
         """Equations of the picture, turned by the degrees that read best.

@@ -166,45 +166,36 @@ class OnnxModel(nn.Module):
 
 
 class OnnxSteps:
-    """Steps (see stepping.py) of the step's graph, which wants a picture's keys and values in every
-    row."""
+    """Steps (see stepping.py) of the step's graph."""
 
     def __init__(self, model: OnnxModel, encoded: InkEncoderOutput) -> None:
         self.model = model
         decoder, memory = model.config.decoder, encoded.last_hidden_state
-        self.n_layers, heads = decoder.decoder_layers, decoder.decoder_attention_heads
-        # Keys and values of all cells for each layer, (P, heads, N, C / heads) each.
-        parts = memory.unflatten(2, (2 * self.n_layers, heads, -1)).permute(2, 0, 3, 1, 4)
-        self.seen = {"cells": encoded.attention_mask}
-        for i in range(self.n_layers):
-            self.seen |= {f"cross_keys_{i}": parts[2 * i], f"cross_values_{i}": parts[2 * i + 1]}
-        self.spread: dict[str, np.ndarray] = {}  # the same, of the picture of each row
+        n_layers, heads = decoder.decoder_layers, decoder.decoder_attention_heads
+        # Keys (P, heads, C / heads, N) and values (P, heads, N, C / heads) of all cells, by layer.
+        parts = memory.unflatten(2, (2 * n_layers, heads, -1)).permute(2, 0, 3, 1, 4)
+        self.seen = {"cells": _array(encoded.attention_mask)}
         self.own: dict[str, Tensor] = {}  # keys and values of what was written, by row
+        for i in range(n_layers):
+            self.seen[f"cross_keys_{i}"] = _array(parts[2 * i].transpose(2, 3))
+            self.seen[f"cross_values_{i}"] = _array(parts[2 * i + 1])
+            for group in ("keys", "values"):
+                self.own[f"{group}_{i}"] = torch.zeros(0, heads, 0, parts.shape[-1])
 
     def step(self, tokens: Tensor, places: Tensor) -> tuple[Tensor, tuple[Tensor, ...]]:
         """See stepping.Steps."""
-        if len(self.spread.get("cells", ())) != len(tokens):
-            n_each = len(tokens) // len(self.seen["cells"])
-            self.spread = {
-                k: _array(v.repeat_interleave(n_each, dim=0)) for k, v in self.seen.items()
-            }
-        if not self.own:
-            self._start(len(tokens))
-        own = {name: _array(value) for name, value in self.own.items()}
-        feed = {"tokens": _array(tokens), "places": _array(places)} | self.spread | own
-        found = self.model.step.run(self.model.outputs, feed)
-        out = {k: torch.from_numpy(v) for k, v in zip(self.model.outputs, found, strict=True)}
-        self.own = {
-            name: torch.cat([past, out[f"new_{name}"]], dim=2) for name, past in self.own.items()
+        n_rows, n_pictures = len(tokens), len(self.seen["cells"])
+        rows = {"tokens": tokens, "places": places} | self.own
+        feed = {
+            name: _array(value.reshape(n_pictures, n_rows // n_pictures, *value.shape[1:]))
+            for name, value in rows.items()
         }
+        found = self.model.step.run(self.model.outputs, feed | self.seen)
+        by_row = [torch.from_numpy(value).flatten(0, 1) for value in found]
+        out = dict(zip(self.model.outputs, by_row, strict=True))
+        self.own = {name: out[f"all_{name}"] for name in self.own}
         attentions = tuple(value for name, value in out.items() if name.startswith("attention"))
         return out["logits"], attentions
-
-    def _start(self, n_rows: int) -> None:
-        _, heads, _, width = self.seen["cross_keys_0"].shape
-        for group in ("keys", "values"):
-            for i in range(self.n_layers):
-                self.own[f"{group}_{i}"] = torch.zeros(n_rows, heads, 0, width)
 
     def follow(self, rows: Tensor) -> None:
         """See stepping.Steps."""
@@ -214,8 +205,7 @@ class OnnxSteps:
         """See stepping.Steps."""
         n_rows, n_pictures = len(next(iter(self.own.values()))), len(self.seen["cells"])
         self.follow(rows_of(pictures, n_rows // n_pictures))
-        self.seen = {name: value[pictures] for name, value in self.seen.items()}
-        self.spread = {}
+        self.seen = {name: value[pictures.numpy()] for name, value in self.seen.items()}
 
 
 def _array(value: Tensor) -> np.ndarray:

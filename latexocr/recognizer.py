@@ -19,14 +19,15 @@ from transformers import PreTrainedTokenizerFast
 
 from latexocr.confidence import confidence_of, leads
 from latexocr.context import Scored, order_in_context
-from latexocr.decoding import Prior, decode, token_log_probabilities
+from latexocr.decoding import Candidate, Placed, Prior, decode, token_log_probabilities
 from latexocr.errors import ModelError, TexError
 from latexocr.grammar import Grammar
 from latexocr.imaging import prepare
 from latexocr.language import LanguageModel
 from latexocr.latex import is_valid, pretty
-from latexocr.modeling import COARSE_STRIDE, RecognizerModel
+from latexocr.modeling import COARSE_STRIDE, STRIDE, RecognizerModel
 from latexocr.pictures import Source
+from latexocr.places import Place
 from latexocr.views import LARGEST, first_view, views
 
 PIXEL_BUDGET = 400_000  # padded pixels per batch: more saves nothing on a CPU and costs memory
@@ -59,7 +60,8 @@ class Decoded:
     token_probabilities: from 0 to 1, of each token of canonical. is_whole: whether it came to its
     end before the limit. score: what candidates are put in order by, the log-probability and what
     the language model adds; lead: how far it is above the best of the others, None if there were
-    none to search for."""
+    none to search for. places: of the written tokens, as shares of the picture's height and width,
+    negative where there is none."""
 
     canonical: str
     log_probability: float
@@ -68,6 +70,7 @@ class Decoded:
     is_whole: bool = True
     score: float = 0.0
     lead: float | None = None
+    places: tuple[Place, ...] = ()
 
 
 class Recognizer:
@@ -201,28 +204,28 @@ class Recognizer:
         known = [[_likelihoods(in_view) for in_view in by_view] for by_view in found]
         # What a view has read itself it need not judge.
         missing = [
-            (view, likely, [c.canonical for c in some if c.is_whole and c.canonical not in likely])
+            (view, likely, [c for c in some if c.is_whole and c.canonical not in likely])
             for some, by_view, views_ in zip(chosen, known, seen, strict=True)
             for view, likely in zip(views_, by_view, strict=True)
         ]
         missing = [one for one in missing if one[2]]
-        judged = self._judge([view for view, _, _ in missing], [texts for _, _, texts in missing])
-        for (_, likely, texts), values in zip(missing, judged, strict=True):
-            likely.update(zip(texts, values, strict=True))
+        judged = self._judge([view for view, _, _ in missing], [others for *_, others in missing])
+        for (_, likely, others), values in zip(missing, judged, strict=True):
+            likely.update(zip((c.canonical for c in others), values, strict=True))
         return [
             _judged_anew(some, [[likely.get(c.canonical, ()) for c in some] for likely in by_view])
             for some, by_view in zip(chosen, known, strict=True)
         ]
 
     def _judge(
-        self, pictures: Sequence[np.ndarray], texts: Sequence[Sequence[str]]
+        self, pictures: Sequence[np.ndarray], candidates: Sequence[Sequence[Decoded]]
     ) -> list[list[tuple[float, ...]]]:
-        """Log-probabilities of the tokens of canonical LaTeX, end token included, of several texts
-        for each picture."""
+        """Log-probabilities of the tokens, end token included, of candidates for each picture that
+        were read to their end in another one of its views."""
         results: list[list[tuple[float, ...]]] = [[] for _ in pictures]
-        # Each picture of a batch has as many rows as the one with the most texts.
-        for count in sorted({len(of_picture) for of_picture in texts}):
-            alike = [i for i, of_picture in enumerate(texts) if len(of_picture) == count]
+        # Each picture of a batch has as many rows as the one with the most candidates.
+        for count in sorted({len(of_picture) for of_picture in candidates}):
+            alike = [i for i, of_picture in enumerate(candidates) if len(of_picture) == count]
             shapes = [pictures[i].shape for i in alike]
             for places in shape_batches(shapes, PIXEL_BUDGET // count):
                 indices = [alike[place] for place in places]
@@ -231,16 +234,16 @@ class Recognizer:
                     self.model,
                     pixel_values.to(self.device),
                     sizes.to(self.device),
-                    self.grammar,
-                    [[self._ids(text) for text in texts[i]] for i in indices],
+                    [[self._placed(c, pictures[i]) for c in candidates[i]] for i in indices],
                     self.unwritable,
                 )
                 for index, likely in zip(indices, found, strict=True):
                     results[index] = likely
         return results
 
-    def _ids(self, canonical: str) -> list[int]:
-        return self.tokenizer(canonical, add_special_tokens=False).input_ids
+    def _placed(self, candidate: Decoded, picture: np.ndarray) -> Placed:
+        ids = self.tokenizer(candidate.canonical, add_special_tokens=False).input_ids
+        return ids, _scaled(candidate.places, [side / STRIDE for side in picture.shape])
 
     def in_context(self, lines: Sequence[list[Decoded]]) -> list[list[Decoded]]:
         """The candidates of all lines of a page, put in order once more: see context.py. A line
@@ -265,13 +268,13 @@ class Recognizer:
         for indices in shape_batches([p.shape for p in pictures], PIXEL_BUDGET // n_beams):
             pixel_values, sizes = stack_pictures([pictures[i] for i in indices])
             decoded = self._generate(pixel_values, sizes, n_beams, max_new_tokens)
-            for place, index in enumerate(indices):
-                results[index] = decoded[place * n_beams : (place + 1) * n_beams]
+            for index, beams in zip(indices, decoded, strict=True):
+                results[index] = beams
         return results
 
     def _generate(
         self, pixel_values: Tensor, sizes: Tensor, n_beams: int, max_new_tokens: int
-    ) -> list[Decoded]:
+    ) -> list[list[Decoded]]:
         found = decode(
             self.model,
             pixel_values.to(self.device),
@@ -282,19 +285,22 @@ class Recognizer:
             self.unwritable,
             Prior(self.language, LANGUAGE_WEIGHT, LANGUAGE_BONUS) if self.language else None,
         )
-        candidates = [candidate for beams in found for candidate in beams]
-        texts = self.tokenizer.batch_decode([list(c.token_ids) for c in candidates])
         return [
-            Decoded(
-                text,
-                c.log_probability,
-                len(c.token_ids) + c.is_whole,
-                tuple(math.exp(value) for value in c.token_log_probabilities),
-                c.is_whole,
-                c.score,
-            )
-            for text, c in zip(texts, candidates, strict=True)
+            [self._decoded(candidate, [STRIDE / side for side in size]) for candidate in beams]
+            for beams, size in zip(found, sizes.tolist(), strict=True)
         ]
+
+    def _decoded(self, found: Candidate, cell: Sequence[float]) -> Decoded:
+        """Args: cell, height and width of a cell as shares of the picture's."""
+        return Decoded(
+            self.tokenizer.decode(list(found.token_ids)),
+            found.log_probability,
+            len(found.token_ids) + found.is_whole,
+            tuple(math.exp(value) for value in found.token_log_probabilities),
+            found.is_whole,
+            found.score,
+            places=_scaled(found.places, cell),
+        )
 
     def _reading(self, candidates: Sequence[Decoded], n_alternatives: int) -> Reading:
         """The likeliest candidate that is valid LaTeX, the others as alternatives."""
@@ -319,6 +325,10 @@ class Recognizer:
     def confidence(self, candidate: Decoded) -> float:
         """Estimate from 0 to 1 that a reading is right in every token: see confidence.py."""
         return confidence_of(self.model.config, candidate)
+
+
+def _scaled(places: Sequence[Place], by: Sequence[float]) -> tuple[Place, ...]:
+    return tuple((row * by[0], column * by[1]) for row, column in places)
 
 
 def _with_leads(candidates: Sequence[Decoded]) -> list[Decoded]:

@@ -183,14 +183,26 @@ def test_a_batch_is_decoded_as_one_by_one(embedded, n_beams):
 
 def test_what_is_read_on_one_picture_can_be_judged_by_another(model):
     pixels, sizes = pictures(2)
-    texts = [[(4, 9), (5, 6, 7), ()], [(8,)]]
-    judged = token_log_probabilities(model, pixels, sizes, GRAMMAR, texts, FORBIDDEN)
+    placed = [
+        [
+            ((4, 9), ((0.5, 2.0), (1.5, 3.0))),
+            ((5, 6, 7), ((2.5, 8.0), NOWHERE, (4.0, 1.0))),
+            ((), ()),
+        ],
+        [((8,), ((1.0, 1.0),))],
+    ]
+    judged = token_log_probabilities(model, pixels, sizes, placed, FORBIDDEN)
     assert [len(likely) for likely in judged] == [3, 1]
-    for picture, some, of_some in zip(pixels, texts, judged, strict=True):
-        for ids, likely in zip(some, of_some, strict=True):
-            written = torch.tensor([*ids, 2])
-            logits = free_logits(model, [1, *ids], picture[None])
+    for picture, some, of_some in zip(pixels, placed, judged, strict=True):
+        for (ids, places), likely in zip(some, of_some, strict=True):
+            out = model(
+                picture[None],
+                decoder_input_ids=torch.tensor([[1, *ids]]),
+                places=torch.tensor([[NOWHERE, *places]]),
+            )
+            logits = out.logits[0].detach()
             logits[:, list(FORBIDDEN)] = -torch.inf
+            written = torch.tensor([*ids, 2])
             wanted = logits.log_softmax(dim=-1)[torch.arange(len(written)), written]
             assert likely == pytest.approx(wanted.tolist(), abs=1e-4)
 

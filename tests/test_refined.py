@@ -37,10 +37,10 @@ def test_what_comes_later_changes_nothing_and_what_came_before_does():
     given = {"encoder_outputs": encoded, "decoder_input_ids": ids, "places": places}
     whole = model(**given, use_cache=False, output_attentions=True)
     steps = model.steps(encoded)
-    for t in range(4):
+    for t in (slice(0, 1), slice(1, 3), slice(3, 4)):
         logits, attentions = steps.step(ids[:, t], places[:, t])
         assert torch.allclose(logits, whole.logits[:, t], atol=1e-4)
-        assert torch.allclose(attentions[-1][:, :, 0], whole.cross_attentions[-1][:, :, t])
+        assert torch.allclose(attentions[-1], whole.cross_attentions[-1][:, :, t])
     for refinement in model.refinements:
         refinement.score.weight.zero_()
     plain = model(**given, use_cache=False, output_attentions=True).cross_attentions[-1]

@@ -56,10 +56,11 @@ class EncoderGraph(nn.Module):
 
 
 class StepGraph(nn.Module):
-    """The decoder, of one token for each of R rows.
+    """The decoder, of L more tokens for each of K candidates of P pictures.
 
     Its layers are spelled out: keys and values come and go as plain tensors, one pair for each
-    layer, with no cache object and no branches."""
+    layer, with no cache object and no branches. The candidates of a picture look at the same cells
+    together, as in stepping.DecoderSteps."""
 
     def __init__(self, model: RecognizerModel) -> None:
         super().__init__()
@@ -75,44 +76,45 @@ class StepGraph(nn.Module):
         cross_keys: list[Tensor],
         cross_values: list[Tensor],
     ) -> tuple[Tensor, list[Tensor], list[Tensor], list[Tensor]]:
-        """Args: tokens (R,) int64; places (R, 2); cells (R, N) bool, True where a picture has them;
-            for each layer keys and values (R, heads, T, C / heads) of the T tokens before, and
-            cross_keys and cross_values (R, heads, N, C / heads) of the cells.
-        Returns: logits (R, V); keys and values of this token, (R, heads, 1, C / heads) for each
-            layer; attention (R, heads, 1, N) of the guided layers."""
+        """Args: tokens (P, K, L) int64; places (P, K, L, 2); cells (P, N) bool, True where a
+            picture has them; for each layer keys and values (P, K, heads, T, C / heads) of the T
+            tokens before, cross_keys (P, heads, C / heads, N) and cross_values
+            (P, heads, N, C / heads) of the cells.
+        Returns: logits (P, K, L, V); keys and values with those of these tokens,
+            (P, K, heads, T + L, C / heads) for each layer; attention (P, K, heads, L, N) of the
+            guided layers."""
         decoder = self.model.decoder.model.decoder
-        x = self.model.embedded(tokens[:, None], places[:, None])  # (R, 1, C)
-        x = x + decoder.embed_positions(tokens[:, None], cache_length=keys[0].shape[2])
+        n_each, n_new, n_before = tokens.shape[1], tokens.shape[2], keys[0].shape[3]
+        x = self.model.embedded(tokens, places)  # (P, K, L, C)
+        x = x + decoder.embed_positions(tokens[:1, 0], cache_length=n_before)
         x = decoder.layernorm_embedding(x)
-        hidden = torch.where(cells, 0.0, -1e9)[:, None, None]  # (R, 1, 1, N)
-        new_keys, new_values, attentions = [], [], []
+        hidden = torch.where(cells, 0.0, -1e9)[:, None, None]  # (P, 1, 1, N)
+        newest = n_before + torch.arange(n_new)[:, None]
+        later = torch.where(torch.arange(n_before + n_new) > newest, -1e9, 0.0)  # (L, T + L)
+        all_keys, all_values, attentions = [], [], []
         for i, layer in enumerate(decoder.layers):
             own = layer.self_attn
-            new_keys.append(split(own.k_proj(x), own))
-            new_values.append(split(own.v_proj(x), own))
-            past = torch.cat([keys[i], new_keys[i]], 2), torch.cat([values[i], new_values[i]], 2)
-            mixed, _ = attend(own, x, *past)
-            x = layer.self_attn_layer_norm(x + mixed)
-            mixed, weights = attend(layer.encoder_attn, x, cross_keys[i], cross_values[i], hidden)
-            attentions.append(weights)
-            x = layer.encoder_attn_layer_norm(x + mixed)
+            all_keys.append(torch.cat([keys[i], split(own.k_proj(x), own)], 3))
+            all_values.append(torch.cat([values[i], split(own.v_proj(x), own)], 3))
+            query = split(own.q_proj(x) * own.scaling, own)  # (P, K, heads, L, C / heads)
+            weights = (query @ all_keys[i].transpose(3, 4) + later).softmax(dim=-1)
+            mixed = (weights @ all_values[i]).transpose(2, 3).flatten(3)
+            x = layer.self_attn_layer_norm(x + own.out_proj(mixed))
+            look = layer.encoder_attn
+            query = split(look.q_proj(x) * look.scaling, look).transpose(1, 2).flatten(2, 3)
+            weights = (query @ cross_keys[i] + hidden).softmax(dim=-1)  # (P, heads, K * L, N)
+            attentions.append(weights.unflatten(2, (n_each, n_new)).transpose(1, 2))
+            mixed = (weights @ cross_values[i]).unflatten(2, (n_each, n_new))
+            mixed = mixed.permute(0, 2, 3, 1, 4).flatten(3)
+            x = layer.encoder_attn_layer_norm(x + look.out_proj(mixed))
             x = layer.final_layer_norm(x + layer.fc2(layer.activation_fn(layer.fc1(x))))
-        logits = self.model.decoder.output_projection(x)[:, 0]
-        return logits, new_keys, new_values, attentions[-GUIDED_LAYERS:]
+        logits = self.model.decoder.output_projection(x)
+        return logits, all_keys, all_values, attentions[-GUIDED_LAYERS:]
 
 
 def split(x: Tensor, attention: TrOCRAttention) -> Tensor:
-    """(R, T, C) -> (R, heads, T, C / heads)."""
-    return x.unflatten(2, (attention.num_heads, attention.head_dim)).transpose(1, 2)
-
-
-def attend(
-    attention: TrOCRAttention, x: Tensor, keys: Tensor, values: Tensor, hidden: Tensor | None = None
-) -> tuple[Tensor, Tensor]:
-    """What x (R, 1, C) takes from where it looks, (R, 1, C), and where, (R, heads, 1, N)."""
-    scores = split(attention.q_proj(x) * attention.scaling, attention) @ keys.transpose(2, 3)
-    weights = (scores if hidden is None else scores + hidden).softmax(dim=-1)
-    return attention.out_proj((weights @ values).transpose(1, 2).flatten(2)), weights
+    """(P, K, L, C) -> (P, K, heads, L, C / heads)."""
+    return x.unflatten(3, (attention.num_heads, attention.head_dim)).transpose(2, 3)
 
 
 # --- Writing -----------------------------------------------------------------------------------
@@ -151,29 +153,39 @@ def _write_step(graph: StepGraph, model: RecognizerModel, path: Path) -> None:
     n_layers, heads = decoder.decoder_layers, decoder.decoder_attention_heads
     width = decoder.hidden_size // heads
     # Lengths differ and no tensor comes twice: equal ones would be taken for the same input.
-    past, cross = (
-        [[torch.rand(2, heads, length, width) for _ in range(n_layers)] for _ in range(2)]
-        for length in (3, 5)
-    )
-    first = torch.tensor([5, 7]), torch.rand(2, 2), torch.ones(2, 5, dtype=torch.bool)
-    r = torch.export.Dim("n_rows", min=1, max=MAX_ROWS)
+    n_pictures, n_each, n_new, n_before, n_cells = 2, 4, 6, 3, 5
+    past = [
+        [torch.rand(n_pictures, n_each, heads, n_before, width) for _ in range(n_layers)]
+        for _ in range(2)
+    ]
+    cross_keys = [torch.rand(n_pictures, heads, width, n_cells) for _ in range(n_layers)]
+    cross_values = [torch.rand(n_pictures, heads, n_cells, width) for _ in range(n_layers)]
+    tokens = torch.arange(n_pictures * n_each * n_new).view(n_pictures, n_each, n_new)
+    places = torch.rand(n_pictures, n_each, n_new, 2)
+    seen = torch.ones(n_pictures, n_cells, dtype=torch.bool)
+    p = torch.export.Dim("n_pictures", min=1, max=MAX_ROWS)
+    k = torch.export.Dim("n_each", min=1, max=MAX_ROWS)
+    new = torch.export.Dim("n_new", min=1, max=decoder.max_position_embeddings)
     t = torch.export.Dim("n_before", min=0, max=decoder.max_position_embeddings - 1)
     n = torch.export.Dim("n_cells", min=1, max=MAX_CELLS)
-    shapes = [{0: r, 2: t}] * n_layers, [{0: r, 2: n}] * n_layers
     layers = range(n_layers)
     groups = ("keys", "values", "cross_keys", "cross_values")
     n_guided = min(GUIDED_LAYERS, n_layers)
     _export(
         graph,
-        (*first, *past, *cross),
+        (tokens, places, seen, *past, cross_keys, cross_values),
         path,
         ["tokens", "places", "cells", *(f"{group}_{i}" for group in groups for i in layers)],
         [
             "logits",
-            *(f"{group}_{i}" for group in ("new_keys", "new_values") for i in layers),
+            *(f"{group}_{i}" for group in ("all_keys", "all_values") for i in layers),
             *(f"attention_{i}" for i in range(n_guided)),
         ],
-        ({0: r}, {0: r}, {0: r, 1: n}, shapes[0], shapes[0], shapes[1], shapes[1]),
+        (
+            *({0: p, 1: k, 2: new}, {0: p, 1: k, 2: new}, {0: p, 1: n}),
+            *([{0: p, 1: k, 3: t}] * n_layers, [{0: p, 1: k, 3: t}] * n_layers),
+            *([{0: p, 3: n}] * n_layers, [{0: p, 2: n}] * n_layers),
+        ),
     )
 
 

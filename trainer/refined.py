@@ -91,7 +91,7 @@ class RefinedSteps:
         self.places: Tensor | None = None  # (R, T, 2)
 
     def step(self, tokens: Tensor, places: Tensor) -> tuple[Tensor, tuple[Tensor, ...]]:
-        tokens, places = tokens[:, None], places[:, None]
+        n_new = tokens.shape[1]
         if self.tokens is not None:
             tokens = torch.cat([self.tokens, tokens], dim=1)
             places = torch.cat([self.places, places], dim=1)
@@ -109,7 +109,7 @@ class RefinedSteps:
             output_attentions=True,
         )
         looked = out.cross_attentions[-GUIDED_LAYERS:]
-        return out.logits[:, -1], tuple(attention[:, :, -1:] for attention in looked)
+        return out.logits[:, -n_new:], tuple(attention[:, :, -n_new:] for attention in looked)
 
     def follow(self, rows: Tensor) -> None:
         self.tokens, self.places = self.tokens[rows], self.places[rows]
