@@ -2,6 +2,7 @@
 
 import tarfile
 
+import cv2
 import numpy as np
 import pytest
 
@@ -220,6 +221,16 @@ def test_thinning_leaves_a_line():
     lines = thin(mask)
     assert 35 <= lines.sum() <= 50 and lines.any(axis=0).sum() >= 35
     assert (lines.sum(axis=0) <= 2).all()
+
+
+@pytest.mark.parametrize("thickness", [2, 3, 5])
+def test_thinning_keeps_the_head_of_an_arrow(thickness):
+    mask = np.zeros((60, 90), np.uint8)
+    for end in ((10, 30), (62, 12), (62, 48)):
+        cv2.line(mask, (80, 30), end, 1, thickness)
+    lines = thin(mask > 0)
+    rows = np.flatnonzero(lines[:, 60:].any(axis=1))
+    assert rows[0] <= 18 and rows[-1] >= 42  # both strokes of the head, to their ends
 
 
 def test_a_missing_font_is_reported(tmp_path):

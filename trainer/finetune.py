@@ -98,6 +98,7 @@ class FinetuneConfig:
     # Data sets, or TSVs of labels, whose formulas are not written unless the data has them too.
     exclude: tuple[str, ...] = ()
     fonts: tuple[str, ...] = ()  # files of hand-lettered fonts, for symbols that no one wrote
+    symbol_fonts: tuple[str, ...] = ()  # files of other fonts, for the same but plain letters
     # Archives of pictures of printed formulas, PATH or PATH:PART (see trainer/data/examples.py).
     printed: tuple[str, ...] = ()
     # What a model confuses most: examples with any of these tokens are drawn so many times as
@@ -213,7 +214,8 @@ def written_examples(config: FinetuneConfig, donors: list[Ink]) -> list[Example]
     Raises: DataError if a list or a set to exclude cannot be read."""
     own = set(canonical_truths(ink.latex for ink in donors))
     excluded = {latex for path in config.exclude for latex in canonical_truths(truths_of(path))}
-    writer = InkWriter(donors, [Path(font) for font in config.fonts])
+    fonts, symbol_fonts = map(Path, config.fonts), map(Path, config.symbol_fonts)
+    writer = InkWriter(donors, list(fonts), list(symbol_fonts))
     return formula_examples(
         config.formulas,
         writer,

@@ -70,7 +70,8 @@ def thin(mask: np.ndarray) -> np.ndarray:
     """A shape worn down to lines one pixel wide, connected as the shape is.
 
     Args: mask (H, W) bool. Returns: (H, W) bool.
-    Source: Zhang and Suen 1984, "A fast parallel algorithm for thinning digital patterns"."""
+    Source: Guo and Hall 1989, "Parallel thinning with two-subiteration algorithms", A1. (That of
+    Zhang and Suen lets slanted lines of two pixels vanish, and with them the heads of arrows.)"""
     image = np.pad(mask, 1)
     is_done = False
     while not is_done:
@@ -86,16 +87,20 @@ def thin(mask: np.ndarray) -> np.ndarray:
 def _outermost(image: np.ndarray, first: bool) -> np.ndarray:
     """The pixels that one pass takes away."""
     up, right, down, left = image[:-2, 1:-1], image[1:-1, 2:], image[2:, 1:-1], image[1:-1, :-2]
-    ring = np.stack([up, image[:-2, 2:], right, image[2:, 2:], down, image[2:, :-2], left,
-                     image[:-2, :-2]])  # fmt: skip
-    n_neighbours = ring.sum(axis=0)
-    n_rises = (~ring & np.roll(ring, -1, axis=0)).sum(axis=0)
+    up_right, down_right = image[:-2, 2:], image[2:, 2:]
+    down_left, up_left = image[2:, :-2], image[:-2, :-2]
+    corners = ((up, up_right, right), (right, down_right, down), (down, down_left, left),
+               (left, up_left, up))  # fmt: skip
+    n_pieces = sum((~here & (corner | onward)).astype(int) for here, corner, onward in corners)
+    pairs = sum((here | corner).astype(int) for here, corner, _ in corners)
+    other_pairs = sum((corner | onward).astype(int) for _, corner, onward in corners)
+    n_neighbours = np.minimum(pairs, other_pairs)
     if first:
-        is_edge = ~(up & right & down) & ~(right & down & left)
+        is_kept = (up | up_right | ~down_right) & right
     else:
-        is_edge = ~(up & right & left) & ~(up & down & left)
-    is_outer = (n_neighbours >= 2) & (n_neighbours <= 6) & (n_rises == 1)
-    return image[1:-1, 1:-1] & is_outer & is_edge
+        is_kept = (down | down_left | ~up_left) & left
+    is_outer = (n_pieces == 1) & (n_neighbours >= 2) & (n_neighbours <= 3)
+    return image[1:-1, 1:-1] & is_outer & ~is_kept
 
 
 def _paths(lines: np.ndarray, shortest: float) -> list[np.ndarray]:
