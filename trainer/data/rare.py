@@ -30,6 +30,7 @@ EVENNESS = 0.6  # 0: as often as in the lists; 1: all equally often
 
 _RELATIONS = ("=", "<", ">", *tables.RELATIONS)
 _FENCES = (*zip(tables.OPENING, tables.CLOSING, strict=True), (r"\|", r"\|"), ("|", "|"))
+_LARGE = tuple(token for token in tables.BIG_OPERATORS if token not in tables.INTEGRALS)
 _LETTERS = (*string.ascii_letters, *tables.GREEK)
 _LETTERLIKE = (
     *(
@@ -66,17 +67,17 @@ class Exchanger:
     def __init__(self, counts: Counter[str], n_formulas: int) -> None:
         """Args: counts, in how many of n_formulas each token stands."""
         self._shares = {token: 1e4 * n / max(1, n_formulas) for token, n in counts.items()}
-        letters = _LETTERS + _LETTERLIKE
-        self._kinds: tuple[tuple[tuple[str, ...], tuple[str, ...]], ...] = (
+        kinds = (
             (_RELATIONS, _RELATIONS),
             (tables.BINARY, tables.BINARY),
             (tables.OPERATORS, tables.OPERATORS),
             (tables.INTEGRALS, tables.INTEGRALS),
-            (tables.BIG_OPERATORS[len(tables.INTEGRALS) :],) * 2,
-            (_LETTERS, letters),
+            (_LARGE, _LARGE),
+            (_LETTERS, _LETTERS + _LETTERLIKE),
             (_PUNCTUATION, _PUNCTUATION),
         )
-        self._kind_of = {token: others for kind, others in reversed(self._kinds) for token in kind}
+        # Where a token is of two kinds, as * and |, the first one counts.
+        self._kind_of = {token: others for kind, others in reversed(kinds) for token in kind}
 
     def exchanged(self, tokens: Sequence[str], rng: np.random.Generator) -> list[str]:
         """The tokens with one to four changes, as far as there is anything to change."""
