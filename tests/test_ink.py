@@ -242,6 +242,12 @@ def test_a_missing_font_is_reported(tmp_path):
 # --- Examples --------------------------------------------------------------------------------
 
 
+def test_a_transpose_is_written_with_a_letter(tmp_path, writer):
+    (tmp_path / "some_train.txt").write_text("x^\\top + y_\\top\n", encoding="utf-8")
+    (example,) = formula_examples([tmp_path], writer, max_tokens=50)
+    assert example.latex == canonical(r"x^T + y_\top")
+
+
 def test_examples_draw_marks_on_their_ink(writer):
     example = WrittenExample("f", canonical(r"\frac{x^2}{y}+\sqrt{z}"), writer)
     sample = example.sample(20.0, rng_for(0, 0, 0), InkAugment())

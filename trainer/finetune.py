@@ -13,7 +13,7 @@ CPU check:     add --loop.max_steps 20 --model.hidden_size 32 --name check
 import json
 import logging
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Set
 from copy import deepcopy
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -104,6 +104,7 @@ class FinetuneConfig:
     # What a model confuses most: examples with any of these tokens are drawn so many times as
     # often, in all kinds but the data itself.
     emphasised: tuple[str, ...] = ()
+    emphasised_printed: tuple[str, ...] = ()  # the same for print alone
     emphasis: int = 4
     push_to_hub: str | None = None  # user/name of a repository; final/ is pushed there at the end
     model: RecognizerConfig = field(default_factory=RecognizerConfig)
@@ -166,26 +167,29 @@ def load_training_data(config: FinetuneConfig, trainee: Trainee) -> TrainingData
         )
     inks = [example.ink for example in formulas.examples if isinstance(example, InkExample)]
     data = TrainingData([Kind(formulas.examples)], [formulas])
-    for wanted, make in (
-        (config.batches.symbols_per_epoch, lambda: map(InkExample, symbol_inks(inks))),
-        (config.batches.pieces_per_epoch, lambda: map(InkExample, piece_inks(inks))),
-        (config.batches.written_per_epoch, lambda: written_examples(config, inks)),
-        (config.batches.printed_per_epoch, lambda: printed_examples(config)),
+    often = set(config.emphasised)
+    often_printed = often.union(config.emphasised_printed)
+    batches = config.batches
+    for wanted, tokens, make in (
+        (batches.symbols_per_epoch, often, lambda: map(InkExample, symbol_inks(inks))),
+        (batches.pieces_per_epoch, often, lambda: map(InkExample, piece_inks(inks))),
+        (batches.written_per_epoch, often, lambda: written_examples(config, inks)),
+        (batches.printed_per_epoch, often_printed, lambda: printed_examples(config)),
     ):
         if any(wanted):
-            data.encoded.append(emphasise(encode(list(make()), trainee), config))
+            encoded = encode(list(make()), trainee)
+            data.encoded.append(emphasise(encoded, tokens, config.emphasis))
             data.kinds.append(Kind(data.encoded[-1].examples, wanted))
     logger.info("examples of each kind: %s", [len(kind.examples) for kind in data.kinds])
     return data
 
 
-def emphasise(encoded: Encoded, config: FinetuneConfig) -> Encoded:
-    """The same, what has a token of config.emphasised config.emphasis times."""
-    tokens = set(config.emphasised)
+def emphasise(encoded: Encoded, tokens: Set[str], emphasis: int) -> Encoded:
+    """The same, what has one of these tokens so many times."""
     if not tokens:
         return encoded
     times = [
-        config.emphasis if tokens.intersection(canonical(example.latex).split()) else 1
+        emphasis if not tokens.isdisjoint(canonical(example.latex).split()) else 1
         for example in encoded.examples
     ]
     columns = zip(times, encoded.examples, encoded.token_ids, encoded.shapes, strict=True)

@@ -184,7 +184,8 @@ def formula_examples(
     """Formulas of lists, one LaTeX a line, each one once.
 
     Left out and counted in one message are those that do not parse, have more than max_tokens
-    tokens, tokens outside the vocabulary or without ink. Bold is dropped: ink cannot show it.
+    tokens, tokens outside the vocabulary or without ink. Bold is dropped: ink cannot show it. What
+    a transpose is written with is T, see hand_form.
 
     Args: paths, text files, or folders and .tar.gz with them; lists, the pattern of the names of
         the files to read in these; limit, so many formulas of all lists, chosen by the seed;
@@ -200,7 +201,7 @@ def formula_examples(
     for name, line in lines:
         if limit is not None and len(examples) >= limit:
             break
-        latex = training_form(line)
+        latex = hand_form(line)
         problem = _problem(latex, writer, vocabulary, max_tokens)
         if problem or latex in seen:
             problems[problem or "repeated or forbidden"] += 1
@@ -218,6 +219,13 @@ def training_form(latex: str) -> str | None:
         return canonical(_without_bold(found)) if r"\mathbf" in found else found
     except TexError:
         return None
+
+
+def hand_form(latex: str) -> str | None:
+    r"""Training form of what is written by hand, where a transpose is T: nobody's hand tells it
+    from `\top`, and T is what most people would type."""
+    found = training_form(latex)
+    return found and found.replace(r"^ { \top }", "^ { T }")
 
 
 def _without_bold(latex: str) -> str:
