@@ -2,8 +2,11 @@
 
 from pathlib import Path
 
+import cv2
+import numpy as np
 import pytest
 
+from latexocr.latex import canonical
 from tests.tiny import TINY, inkml, write_inks
 from trainer.config import build
 from trainer.finetune import FinetuneConfig, load_training_data, start_trainee
@@ -41,6 +44,19 @@ def test_formulas_with_what_is_emphasised_are_drawn_more_often(settings):
     own, written = kinds(settings | emphasis, written_per_epoch=[9])
     assert sorted(written) == sorted(["x + T", *["L = x"] * 3, *[r"\frac { x } { T }"] * 3])
     assert own == kinds(settings)[0]
+
+
+def test_emphasis_for_print_leaves_handwriting_alone(settings, tmp_path):
+    (tmp_path / "print").mkdir()
+    picture = np.full((30, 80), 255, np.uint8)
+    picture[10:20, 10:70:12] = 0
+    for name in ("a", "b"):
+        cv2.imwrite(str(tmp_path / "print" / f"{name}.png"), picture)
+    (tmp_path / "print" / "labels.tsv").write_text("image\tlatex\na.png\tL=x\nb.png\tx+T\n")
+    emphasis = {"printed": [str(tmp_path / "print")], "emphasised_printed": ["L"], "emphasis": 3}
+    _, written, printed = kinds(settings | emphasis, written_per_epoch=[9], printed_per_epoch=[9])
+    assert sorted(written) == sorted(["x + T", "L = x", r"\frac { x } { T }"])
+    assert [canonical(latex) for latex in sorted(printed)] == [*["L = x"] * 3, "x + T"]
 
 
 def test_excluded_formulas_are_not_written_however_they_are_spelled(settings, tmp_path):
