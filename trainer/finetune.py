@@ -218,8 +218,8 @@ def written_examples(config: FinetuneConfig, donors: list[Ink]) -> list[Example]
     Raises: DataError if a list or a set to exclude cannot be read."""
     own = set(canonical_truths(ink.latex for ink in donors))
     excluded = {latex for path in config.exclude for latex in canonical_truths(truths_of(path))}
-    fonts, symbol_fonts = map(Path, config.fonts), map(Path, config.symbol_fonts)
-    writer = InkWriter(donors, list(fonts), list(symbol_fonts))
+    fonts = [[Path(font) for font in some] for some in (config.fonts, config.symbol_fonts)]
+    writer = InkWriter(donors, *fonts)
     return formula_examples(
         config.formulas,
         writer,

@@ -19,7 +19,7 @@ import logging
 import tarfile
 import zlib
 from collections import Counter
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from fnmatch import fnmatch
 from pathlib import Path
 
@@ -49,7 +49,8 @@ from trainer.data.strokes import (
 
 logger = logging.getLogger(__name__)
 
-TRAINING_LISTS = "*_train.txt"  # other lists are for measuring
+TRAINING_LISTS = "*_train.txt"  # other lists are for measuring,
+HELD_OUT_LISTS = "*_validate.txt"  # these
 
 
 class InkWriter:
@@ -265,6 +266,13 @@ def read_lists(path: str | Path, pattern: str) -> Iterator[tuple[str, str]]:
     if not found:
         raise DataError(f"{path}: expected lists of formulas {pattern}, found none")
     yield from sorted(found)
+
+
+def read_lines(paths: Iterable[str | Path], pattern: str) -> Iterator[str]:
+    """The lines of all lists that read_lists gives."""
+    for path in paths:
+        for _, text in read_lists(path, pattern):
+            yield from text.splitlines()
 
 
 # --- Contact sheets --------------------------------------------------------------------------

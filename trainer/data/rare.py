@@ -20,32 +20,22 @@ from pathlib import Path
 import numpy as np
 
 from latexocr import latex_tables as tables
-from trainer.data.ink import TRAINING_LISTS, read_lists, training_form
+from trainer.data.ink import HELD_OUT_LISTS, TRAINING_LISTS, read_lines, training_form
 
-HELD_OUT_LISTS = "*_validate.txt"  # no formula of theirs may come out
 MAX_TOKENS = 40
 COMMON = 150.0  # of 10,000 formulas; symbols with more are not put in
 RAREST = 0.3  # of 10,000 formulas; what has less counts as if it had so many
 EVENNESS = 0.6  # 0: as often as in the lists; 1: all equally often
 
 _RELATIONS = ("=", "<", ">", *tables.RELATIONS)
-_FENCES = (*zip(tables.OPENING, tables.CLOSING, strict=True), (r"\|", r"\|"), ("|", "|"))
+_FENCES = dict(zip(tables.OPENING, tables.CLOSING, strict=True)) | {r"\|": r"\|", "|": "|"}
 _LARGE = tuple(token for token in tables.BIG_OPERATORS if token not in tables.INTEGRALS)
 _LETTERS = (*string.ascii_letters, *tables.GREEK)
 _LETTERLIKE = (
-    *(
-        r"\infty",
-        r"\emptyset",
-        r"\varnothing",
-        r"\hbar",
-        r"\ell",
-        r"\wp",
-        r"\Re",
-        r"\Im",
-        r"\imath",
-    ),
-    *(r"\jmath", r"\aleph", r"\beth", r"\top", r"\bot", r"\complement", r"\eth", r"\mho", r"\flat"),
-    *(r"\sharp", r"\natural", r"\Box", r"\Diamond", r"\triangle", r"\bullet", r"\star"),
+    *(r"\infty", r"\emptyset", r"\varnothing", r"\hbar", r"\ell", r"\wp", r"\Re", r"\Im"),
+    *(r"\imath", r"\jmath", r"\aleph", r"\beth", r"\top", r"\bot", r"\complement", r"\eth"),
+    *(r"\mho", r"\flat", r"\sharp", r"\natural", r"\Box", r"\Diamond", r"\triangle"),
+    *(r"\bullet", r"\star"),
 )
 _PREFIXES = (
     *(r"\forall", r"\exists", r"\neg", r"\nabla", r"\partial", r"\angle", r"\sharp", r"\surd"),
@@ -119,7 +109,7 @@ class Exchanger:
 
     def _marked(self, tokens: list[str], rng: np.random.Generator) -> list[str]:
         """A letter under a mark, or in another font."""
-        place = _some([i for i in _mathematics(tokens) if tokens[i] in _LETTERS], rng)
+        place = _some_letter(tokens, rng)
         if place is None:
             return tokens
         marks = _ACCENTS + _FONTS if tokens[place].isalpha() else _ACCENTS
@@ -135,15 +125,14 @@ class Exchanger:
         if not pairs:
             return tokens
         left, right = pairs[int(rng.integers(len(pairs)))]
-        names = [opening for opening, _ in _FENCES]
-        opening, closing = _FENCES[names.index(self._chosen(names, rng))]
+        opening = self._chosen(tuple(_FENCES), rng)
         tokens = tokens.copy()
-        tokens[left], tokens[right] = opening, closing
+        tokens[left], tokens[right] = opening, _FENCES[opening]
         return tokens
 
     def _beside(self, tokens: list[str], rng: np.random.Generator) -> list[str]:
         """A quantifier or the like before a letter, or a factorial or the like after it."""
-        place = _some([i for i in _mathematics(tokens) if tokens[i] in _LETTERS], rng)
+        place = _some_letter(tokens, rng)
         if place is None:
             return tokens
         if rng.random() < 0.7:
@@ -215,15 +204,10 @@ def _pairs(tokens: Sequence[str]) -> list[tuple[int, int]]:
     return pairs
 
 
-def _some(places: Sequence[int], rng: np.random.Generator) -> int | None:
+def _some_letter(tokens: Sequence[str], rng: np.random.Generator) -> int | None:
+    """Place of a letter, None if there is none."""
+    places = [place for place in _mathematics(tokens) if tokens[place] in _LETTERS]
     return places[int(rng.integers(len(places)))] if places else None
-
-
-def _lines(paths: Sequence[Path], names: str) -> list[str]:
-    """The lines of all lists of such names; single files count as lists for training."""
-    found = [read_lists(path, names) for path in paths
-             if names == TRAINING_LISTS or path.suffix != ".txt"]  # fmt: skip
-    return [line for lists in found for _, text in lists for line in text.splitlines()]
 
 
 def main() -> None:
@@ -233,8 +217,10 @@ def main() -> None:
     parser.add_argument("--count", type=int, default=150_000)
     parser.add_argument("--seed", type=int, default=0)
     options = parser.parse_args()
-    lines = _lines(options.lists, TRAINING_LISTS)
-    forbidden = {training_form(line) for line in _lines(options.lists, HELD_OUT_LISTS)}
+    lines = list(read_lines(options.lists, TRAINING_LISTS))
+    # A single file is a list to train on, whatever its name.
+    collections = [path for path in options.lists if path.suffix != ".txt"]
+    forbidden = {training_form(line) for line in read_lines(collections, HELD_OUT_LISTS)}
     formulas = rare_formulas(lines, options.count, options.seed, forbidden)
     options.out.parent.mkdir(parents=True, exist_ok=True)
     options.out.write_text("\n".join(formulas) + "\n", encoding="utf-8")

@@ -30,7 +30,7 @@ from tqdm import tqdm
 from latexocr.errors import DataError, TexError
 from latexocr.latex import canonical, pretty
 from latexocr.tokenizer import default_vocabulary
-from trainer.data.ink import TRAINING_LISTS, read_lists
+from trainer.data.ink import TRAINING_LISTS, read_lines
 from trainer.data.truths import canonical_truths, truths_of
 
 logger = logging.getLogger(__name__)
@@ -198,8 +198,7 @@ def main(argv: list[str] | None = None) -> None:
     parser.add_argument("--seed", type=int, default=0)
     args = parser.parse_args(argv)
     forbidden = {latex for path in args.exclude for latex in canonical_truths(truths_of(path))}
-    lines = (line for path in args.formulas for _, text in read_lists(path, args.lists)
-             for line in text.splitlines())  # fmt: skip
+    lines = read_lines(args.formulas, args.lists)
     n_tokens = range(args.min_tokens, args.max_tokens + 1)
     formulas = choose(lines, args.count, n_tokens, forbidden, args.seed)
     print(dict(write_archive(pictures_of(formulas, args.seed), args.out, len(formulas))))

@@ -25,11 +25,18 @@ from latexocr.errors import DataError, TexError
 from latexocr.latex import canonical
 from latexocr.tokenizer import default_vocabulary
 from trainer.data.crohme import read_inks
-from trainer.data.ink import TRAINING_LISTS, InkWriter, WrittenExample, read_lists, training_form
+from trainer.data.ink import (
+    HELD_OUT_LISTS,
+    TRAINING_LISTS,
+    InkWriter,
+    WrittenExample,
+    read_lines,
+    read_lists,
+    training_form,
+)
 
 logger = logging.getLogger(__name__)
 
-LISTS = "*_validate.txt"
 LEFT_OUT = ("im2latex_validate",)  # its formulas are print's report set
 MAX_TOKENS = 40
 TIMES = 3  # a token occurs at least so often to be counted
@@ -116,7 +123,7 @@ def pick(
 def _lines(formulas: str | Path) -> dict[str, str]:
     return {
         f"{name}:{number}": line
-        for name, text in read_lists(formulas, LISTS)
+        for name, text in read_lists(formulas, HELD_OUT_LISTS)
         if name not in LEFT_OUT
         for number, line in enumerate(text.splitlines(), 1)
         if line.strip()
@@ -125,11 +132,10 @@ def _lines(formulas: str | Path) -> dict[str, str]:
 
 def _training_formulas(formulas: str | Path) -> set[str]:
     found = set()
-    for _, text in read_lists(formulas, TRAINING_LISTS):
-        for line in text.splitlines():
-            if len(line) < 12 * MAX_TOKENS:  # a longer one has too many tokens
-                with suppress(TexError):
-                    found.add(canonical(line))
+    for line in read_lines([formulas], TRAINING_LISTS):
+        if len(line) < 12 * MAX_TOKENS:  # a longer one has too many tokens
+            with suppress(TexError):
+                found.add(canonical(line))
     return found
 
 
