@@ -46,15 +46,19 @@ class Frame:
     scale: float
 
 
-def ink_map(picture: Image.Image, own: tuple[float, float] | None = None) -> np.ndarray:
+def ink_map(
+    picture: Image.Image,
+    own: tuple[float, float] | None = None,
+    max_side: float = MAX_SIDE_PX,
+) -> np.ndarray:
     """Ink of a photo, scan, screenshot or drawing, whatever the light, the paper and the pen.
 
     Args: picture in RGB, as load_picture gives it; own, where the page goes on to the left and
         right of what the picture is about, the columns of that, in shares of the width: long lines
-        that go on beyond them are the paper's.
+        that go on beyond them are the paper's; max_side in pixels.
     Returns: (H, W) uint8, 0 = paper, 255 = full ink, all 0 for a blank picture. H and W are those
-        of the picture, or smaller by one factor where its longest side exceeds MAX_SIDE_PX."""
-    rgb = _limited(np.asarray(picture.convert("RGB")))
+        of the picture, or smaller by one factor where its longest side exceeds max_side."""
+    rgb = _limited(np.asarray(picture.convert("RGB")), max_side)
     grey = cv2.cvtColor(rgb, cv2.COLOR_RGB2GRAY)
     sheet = _flat_sheet(grey)
     if _is_dark_mode(grey, sheet):
@@ -209,8 +213,8 @@ def _normalize_contrast(ink: np.ndarray, max_gain: float = _MAX_GAIN) -> np.ndar
 # ---- from picture to ink ------------------------------------------------------------------------
 
 
-def _limited(rgb: np.ndarray) -> np.ndarray:
-    factor = MAX_SIDE_PX / max(rgb.shape[:2])
+def _limited(rgb: np.ndarray, max_side: float) -> np.ndarray:
+    factor = max_side / max(rgb.shape[:2])
     if factor >= 1:
         return rgb
     size = (max(1, round(rgb.shape[1] * factor)), max(1, round(rgb.shape[0] * factor)))

@@ -199,7 +199,7 @@ class OnnxSteps:
 
     def follow(self, rows: Tensor) -> None:
         """See stepping.Steps."""
-        self.own = {name: past[rows] for name, past in self.own.items()}
+        self.own = {name: past.index_select(0, rows) for name, past in self.own.items()}
 
     def keep(self, pictures: Tensor) -> None:
         """See stepping.Steps."""

@@ -23,7 +23,7 @@ from PIL import Image
 
 from latexocr.boxes import Box, widened
 from latexocr.errors import ImageError
-from latexocr.imaging import ink_map, standardize
+from latexocr.imaging import MAX_SIDE_PX, ink_map, standardize, symbol_size
 
 T = TypeVar("T")
 
@@ -31,6 +31,10 @@ _SIDES = 2.0  # of the box's height, looked at on the left and on the right
 _SIDES_MIN = 0.15  # and at least so much of its width: lines must be seen to go on
 _ABOVE = 0.6  # of the box's height, looked at above and below
 _REACH = 0.25  # of the box's height, by which a side moves outwards at most
+# A photo shows most writing larger than anything needs it. So a small copy is looked at first, and
+# a larger one only where its symbols are lower than this, in pixels.
+_FIRST_LOOK_PX = 640  # longest side
+_LEGIBLE_PX = 34.0
 _INK = 60  # of 255, from which on ink counts for the box
 _FOREIGN, _OWN = 0.3, 0.7  # shares of the ink of a piece that lie in the box; cut in two between
 
@@ -46,7 +50,8 @@ def prepare_box(page: Image.Image, box: Box, symbol_px: float, margin: float = 0
 
 def own_ink(page: Image.Image, box: Box, margin: float = 0.08) -> np.ndarray:
     """Ink map of what stands in a box, (H, W) uint8, 0 = paper: connected pieces of ink that are
-    mostly in the box, as far as they reach; those that are half in it are cut.
+    mostly in the box, as far as they reach; those that are half in it are cut. Where the page shows
+    them far larger than is needed to read them, its pixels are larger than the page's.
 
     Arguments as prepare_box. Raises: ImageError if the box lies outside the page."""
     room = margin * (box[3] - box[1]) + 1
@@ -56,7 +61,7 @@ def own_ink(page: Image.Image, box: Box, margin: float = 0.08) -> np.ndarray:
     outer = _around(page, box)
     around = page.crop(outer)
     own = ((inner[0] - outer[0]) / around.width, (inner[2] - outer[0]) / around.width)
-    ink = ink_map(around, own)
+    ink = _legible_ink(around, own)
     factor = ink.shape[1] / around.width
     left, top, right, bottom = (round((inner[i] - outer[i % 2]) * factor) for i in range(4))
     inside = np.zeros(ink.shape, bool)
@@ -66,6 +71,16 @@ def own_ink(page: Image.Image, box: Box, margin: float = 0.08) -> np.ndarray:
     share = np.bincount(labels.ravel(), (ink * inside).ravel(), n_pieces) / np.maximum(total, 1)
     is_kept = (share >= _OWN)[labels] | ((share > _FOREIGN)[labels] & inside)
     return np.where(is_kept, ink, 0)
+
+
+def _legible_ink(picture: Image.Image, own: tuple[float, float]) -> np.ndarray:
+    """ink_map, no larger than it takes to see the symbols well. Arguments as there."""
+    side = _FIRST_LOOK_PX
+    ink = ink_map(picture, own, side)
+    if max(picture.size) <= side:
+        return ink
+    closer = _LEGIBLE_PX / symbol_size(ink) if ink.any() else MAX_SIDE_PX / side
+    return ink if closer <= 1 else ink_map(picture, own, min(MAX_SIDE_PX, closer * side))
 
 
 def _around(page: Image.Image, box: Box) -> tuple[int, int, int, int]:

@@ -116,7 +116,10 @@ class DecoderSteps:
 
     def follow(self, rows: Tensor) -> None:
         """See Steps."""
-        self.own = [past and (past[0][rows], past[1][rows]) for past in self.own]
+        self.own = [
+            past and (past[0].index_select(0, rows), past[1].index_select(0, rows))
+            for past in self.own
+        ]
 
     def keep(self, pictures: Tensor) -> None:
         """See Steps."""
