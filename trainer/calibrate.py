@@ -17,6 +17,8 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from scipy.optimize import minimize
+from scipy.special import expit, logit, xlogy
 
 from latexocr.confidence import greedy_features, search_features
 from latexocr.hub import resolve
@@ -26,6 +28,9 @@ from trainer.data.examples import load_examples
 from trainer.metrics import token_edits
 
 N_BEAMS = 4  # of the app
+# Share of right readings that a wrong truth makes count as wrong: what is expected beforehand, and
+# as good as how many right readings that knowledge is.
+MISLABELLED, AS_GOOD_AS = 0.02, 50
 
 
 def fit_logistic(
@@ -33,9 +38,12 @@ def fit_logistic(
 ) -> tuple[np.ndarray, float]:
     """Weights and offset of the logistic curve from features (N, K) to the chance of being right.
 
-    Newton's method on the log-likelihood with targets smoothed as in Platt 1999, "Probabilistic
-    outputs for support vector machines", eq. 5, so that a clean split does not lead to infinite
-    slopes.
+    Some truths are wrong themselves, so that the surest readings too count as wrong now and then,
+    and a plain fit would trust none. How many is found together with the curve, as the likeliest:
+    P(counts as right) = (1 - mislabelled) * curve. Targets are smoothed as in Platt 1999,
+    "Probabilistic outputs for support vector machines", eq. 5, so that a clean split does not lead
+    to infinite slopes.
+    Source: Copas 1988, "Binary regression models for contaminated data", J. R. Statist. Soc. B 50.
     Raises: ValueError if there are fewer than ten readings."""
     if len(features) < 10:
         raise ValueError(f"expected at least 10 readings to fit a curve to, got {len(features)}")
@@ -43,16 +51,17 @@ def fit_logistic(
     n_right, n_wrong = hits.sum(), (1 - hits).sum()
     targets = np.where(hits > 0, (n_right + 1) / (n_right + 2), 1 / (n_wrong + 2))
     x = np.column_stack([np.asarray(features, dtype=float), np.ones(len(hits))])  # (N, K + 1)
-    weights = np.zeros(x.shape[1])
-    for _ in range(50):
-        chance = 1 / (1 + np.exp(-np.clip(x @ weights, -30, 30)))
-        gradient = x.T @ (targets - chance) - ridge * weights
-        curvature = (x * (chance * (1 - chance))[:, None]).T @ x + ridge * np.eye(len(weights))
-        step = np.linalg.solve(curvature, gradient)
-        weights += step
-        if np.abs(step).max() < 1e-9:
-            break
-    return weights[:-1], float(weights[-1])
+
+    def unlikelihood(guess: np.ndarray) -> float:
+        weights, mislabelled = guess[:-1], expit(guess[-1])
+        chance = (1 - mislabelled) * expit(np.clip(x @ weights, -30, 30))
+        known = AS_GOOD_AS * xlogy(MISLABELLED, mislabelled)
+        known += AS_GOOD_AS * xlogy(1 - MISLABELLED, 1 - mislabelled)
+        seen = xlogy(targets, chance) + xlogy(1 - targets, 1 - chance)
+        return float(ridge / 2 * weights @ weights - seen.sum() - known)
+
+    found = minimize(unlikelihood, np.append(np.zeros(x.shape[1]), logit(MISLABELLED)))
+    return found.x[:-2], float(found.x[-2])
 
 
 def calibrate(
