@@ -1,7 +1,7 @@
 """Train the language model that helps the recogniser where a picture leaves doubts.
 
 Ours:    accelerate launch trainer/language.py --config trainer/configs/language.yaml \\
-             --formulas "[formulas.tar.gz, school.txt]" --data crohme_train.tar.gz \\
+             --formulas "[formulas.tar.gz, school.txt, rare.txt]" --data crohme_train.tar.gz \\
              --exclude "[crohme_test2013.tar.gz, crohme_labels_2014.tsv, crohme_labels_2016.tsv, \\
              im2latex_validate.tar.gz]" --select crohme_test2013.tar.gz
 Go on:   the same command; it resumes from the newest checkpoint in runs/NAME
