@@ -1,7 +1,7 @@
 """Train the language model that helps the recogniser where a picture leaves doubts.
 
 Ours:    accelerate launch trainer/language.py --config trainer/configs/language.yaml \\
-             --formulas "[formulas.tar.gz, school.txt, rare.txt]" --data crohme_train.tar.gz \\
+             --formulas "[formulas.tar.gz, school.txt]" --data crohme_train.tar.gz \\
              --exclude "[crohme_test2013.tar.gz, crohme_labels_2014.tsv, crohme_labels_2016.tsv, \\
              im2latex_validate.tar.gz]" --select crohme_test2013.tar.gz
 Go on:   the same command; it resumes from the newest checkpoint in runs/NAME
@@ -28,7 +28,7 @@ from latexocr.tokenizer import END, START, build_tokenizer
 from trainer.allocator import use_fast_allocator
 from trainer.config import parse_config, to_dict
 from trainer.data.batches import EpochPlan, PlannedBatches, make_loader, rounds
-from trainer.data.ink import TRAINING_LISTS, hand_form, read_lists
+from trainer.data.ink import TRAINING_LISTS, read_lists, training_form
 from trainer.data.truths import canonical_truths, truths_of
 from trainer.loop import Loop, LoopConfig, make_accelerator, memory_advice
 from trainer.objective import IGNORE, LossSums, TensorBatch, token_losses
@@ -97,7 +97,7 @@ def load_texts(config: LanguageConfig, tokenizer: PreTrainedTokenizerFast) -> li
     excluded = {latex for path in config.exclude for latex in canonical_truths(truths_of(path))}
     vocabulary = tokenizer.get_vocab()
     lists = [
-        (name, encoded(map(hand_form, text.splitlines()), vocabulary, config, excluded))
+        (name, encoded(map(training_form, text.splitlines()), vocabulary, config, excluded))
         for path in config.formulas
         for name, text in read_lists(path, TRAINING_LISTS)
     ]
