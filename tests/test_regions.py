@@ -45,6 +45,25 @@ def test_alone_on_the_page_it_is_what_it_is_in_a_picture_of_its_own():
     assert likeness(prepare_box(page(), BOX, SYMBOL_PX)) > 0.95
 
 
+@pytest.mark.parametrize("times", [6, 10])
+def test_a_sharper_photo_gives_the_same_picture_of_fewer_pixels_than_it_has(times):
+    large = page().resize((800 * times, 400 * times), Image.Resampling.BICUBIC)
+    box = tuple(side * times for side in BOX)
+    ink = own_ink(large, box)
+    assert ink.size < 0.5 * (box[2] - box[0]) * (box[3] - box[1])
+    assert likeness(prepare_box(large, box, SYMBOL_PX)) > 0.95
+    assert fit_to_ink(large, box) == pytest.approx(box, abs=3 * times)
+
+
+def test_small_symbols_of_a_wide_line_are_seen_in_all_pixels_there_are():
+    sheet = Image.new("RGB", (1800, 200), "white")
+    pen = ImageDraw.Draw(sheet)
+    for x in range(300, 1500, 24):
+        pen.line([(x, 95), (x + 12, 107)], fill="black", width=2)
+        pen.line([(x, 107), (x + 12, 95)], fill="black", width=2)
+    assert own_ink(sheet, (300, 95, 1491, 108)).shape[1] > 0.8 * 1191
+
+
 @pytest.mark.parametrize("darkness", [60, 120, 200])
 @pytest.mark.parametrize("tilt", [0.0, 0.004])
 def test_lines_of_the_paper_go_even_where_ink_stands_on_them(darkness, tilt):
