@@ -52,15 +52,22 @@ def fit_logistic(
     targets = np.where(hits > 0, (n_right + 1) / (n_right + 2), 1 / (n_wrong + 2))
     x = np.column_stack([np.asarray(features, dtype=float), np.ones(len(hits))])  # (N, K + 1)
 
-    def unlikelihood(guess: np.ndarray) -> float:
+    def unlikelihood(guess: np.ndarray) -> tuple[float, np.ndarray]:
         weights, mislabelled = guess[:-1], expit(guess[-1])
-        chance = (1 - mislabelled) * expit(np.clip(x @ weights, -30, 30))
-        known = AS_GOOD_AS * xlogy(MISLABELLED, mislabelled)
-        known += AS_GOOD_AS * xlogy(1 - MISLABELLED, 1 - mislabelled)
+        curve = expit(np.clip(x @ weights, -30, 30))
+        chance = (1 - mislabelled) * curve
+        known = xlogy(MISLABELLED, mislabelled) + xlogy(1 - MISLABELLED, 1 - mislabelled)
         seen = xlogy(targets, chance) + xlogy(1 - targets, 1 - chance)
-        return float(ridge / 2 * weights @ weights - seen.sum() - known)
+        by_value = (targets - chance) / (1 - chance) * (1 - curve)
+        by_share = mislabelled * (chance - targets) / (1 - chance)  # of the logit of mislabelled
+        gradient = np.append(
+            ridge * weights - x.T @ by_value,
+            -by_share.sum() - AS_GOOD_AS * (MISLABELLED - mislabelled),
+        )
+        return float(ridge / 2 * weights @ weights - seen.sum() - AS_GOOD_AS * known), gradient
 
-    found = minimize(unlikelihood, np.append(np.zeros(x.shape[1]), logit(MISLABELLED)))
+    start = np.append(np.zeros(x.shape[1]), logit(MISLABELLED))
+    found = minimize(unlikelihood, start, jac=True)
     return found.x[:-2], float(found.x[-2])
 
 
