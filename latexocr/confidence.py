@@ -36,7 +36,8 @@ def search_features(candidate: Decoded) -> list[float]:
     """These, and how far it is ahead of the other candidates, and how much of its score is the
     language model's, per token; 5."""
     lead = 0.0 if candidate.lead is None else candidate.lead
-    prior = (candidate.score - candidate.log_probability) / max(1, candidate.n_tokens)
+    from_language = candidate.score - candidate.coverage - candidate.log_probability
+    prior = from_language / max(1, candidate.n_tokens)
     return [*greedy_features(candidate), max(-FAR, min(lead, FAR)), max(-FAR, min(prior, FAR))]
 
 

@@ -24,7 +24,7 @@ from latexocr.language import LanguageModel
 
 # Of the language model with that knowledge, as in decoding.Prior. It counts for more than while a
 # line is read, for it knows more.
-WEIGHT, BONUS = 0.45, 1.5
+WEIGHT, BONUS = 0.35, 1.2
 # How much to go by what followed the last 0, 1, 2 and 3 tokens in other lines, beside what is
 # expected anyway; half of that where these tokens were seen HALFWAY times.
 SHARES = (0.1, 0.15, 0.25, 0.3)

@@ -19,6 +19,7 @@ from transformers import PreTrainedTokenizerFast
 
 from latexocr.confidence import confidence_of, leads
 from latexocr.context import Scored, order_in_context
+from latexocr.coverage import coverage
 from latexocr.decoding import Candidate, Placed, Prior, decode, token_log_probabilities
 from latexocr.errors import ModelError, TexError
 from latexocr.grammar import Grammar
@@ -33,10 +34,11 @@ from latexocr.views import LARGEST, first_view, views
 PIXEL_BUDGET = 400_000  # padded pixels per batch: more saves nothing on a CPU and costs memory
 MAX_NEW_TOKENS = 200
 # Of the language model (see decoding.Prior), chosen on the selection set.
-LANGUAGE_WEIGHT, LANGUAGE_BONUS = 0.25, 1.5
-SURE = 0.7  # readings with less confidence are looked at again,
+LANGUAGE_WEIGHT, LANGUAGE_BONUS = 0.275, 1.5
+SURE = 0.8  # readings with less confidence are looked at again,
 CLOSER_BEAMS = 2  # by so many beams in each of the other sizes,
-CLOSER_CANDIDATES = 4  # and so many of what is found then are judged by all views
+CLOSER_CANDIDATES = 4  # and so many of what is found then are judged by all views,
+DISAGREEMENT = 4.0  # in nats: a view that finds one so much unlikelier counts e times less
 
 
 @dataclass(frozen=True)
@@ -59,9 +61,10 @@ class Decoded:
 
     token_probabilities: from 0 to 1, of each token of canonical. is_whole: whether it came to its
     end before the limit. score: what candidates are put in order by, the log-probability and what
-    the language model adds; lead: how far it is above the best of the others, None if there were
-    none to search for. places: of the written tokens, as shares of the picture's height and width,
-    negative where there is none."""
+    the language model and coverage add; coverage: how much of the picture it accounts for (see
+    coverage.py); lead: how far it is above the best of the others, None if there were none to
+    search for. places: of the written tokens, as shares of the picture's height and width, negative
+    where there is none."""
 
     canonical: str
     log_probability: float
@@ -69,6 +72,7 @@ class Decoded:
     token_probabilities: tuple[float, ...] = ()
     is_whole: bool = True
     score: float = 0.0
+    coverage: float = 0.0
     lead: float | None = None
     places: tuple[Place, ...] = ()
 
@@ -174,6 +178,7 @@ class Recognizer:
         first = [first_view(picture) for picture in pictures]
         results = self._decode(first, n_beams, max_new_tokens)
         if n_beams > 1:
+            results = list(map(_with_coverage, results, first))
             # Nobody is ahead yet (`lead`), so this is the curve of greedy readings.
             doubtful = [i for i, found in enumerate(results) if self.confidence(found[0]) < SURE]
             seen = [views(pictures[i]) for i in doubtful]
@@ -197,8 +202,8 @@ class Recognizer:
         found = [[in_first] for in_first in first]  # by picture and view
         for one_size in list(zip(*seen, strict=True))[1:]:
             more = self._decode(one_size, min(n_beams, CLOSER_BEAMS), max_new_tokens)
-            for by_view, in_this in zip(found, more, strict=True):
-                by_view.append(in_this)
+            for by_view, in_this, views_ in zip(found, more, seen, strict=True):
+                by_view.append(_with_coverage(in_this, views_[0]))
         n_chosen = max(n_beams, CLOSER_CANDIDATES)
         chosen = [_best_of(list(chain.from_iterable(by_view)), n_chosen) for by_view in found]
         known = [[_likelihoods(in_view) for in_view in by_view] for by_view in found]
@@ -259,7 +264,8 @@ class Recognizer:
 
     def _scored(self, candidate: Decoded) -> Scored:
         ids = tuple(self.tokenizer(candidate.canonical).input_ids)
-        return Scored(ids, candidate.log_probability if candidate.is_whole else -math.inf)
+        known = candidate.log_probability + candidate.coverage
+        return Scored(ids, known if candidate.is_whole else -math.inf)
 
     def _decode(
         self, pictures: Sequence[np.ndarray], n_beams: int, max_new_tokens: int
@@ -331,6 +337,16 @@ def _scaled(places: Sequence[Place], by: Sequence[float]) -> tuple[Place, ...]:
     return tuple((row * by[0], column * by[1]) for row, column in places)
 
 
+def _with_coverage(candidates: Sequence[Decoded], picture: np.ndarray) -> list[Decoded]:
+    """Candidates that a search has found, put in order by how much of the picture, in its first
+    view, they account for, too."""
+    found = []
+    for candidate in candidates:
+        gain = coverage(picture, candidate.canonical.split(), candidate.places)
+        found.append(replace(candidate, coverage=gain, score=candidate.score + gain))
+    return sorted(found, key=lambda c: (-c.is_whole, -c.score))
+
+
 def _with_leads(candidates: Sequence[Decoded]) -> list[Decoded]:
     ahead = leads([c.score for c in candidates], [c.is_whole for c in candidates])
     return [replace(c, lead=lead) for c, lead in zip(candidates, ahead, strict=True)]
@@ -360,7 +376,8 @@ def _judged_anew(
     candidates: Sequence[Decoded], by_view: Sequence[Sequence[Sequence[float]]]
 ) -> list[Decoded]:
     """Candidates of one picture with the probabilities that all views give them in the mean, the
-    best first.
+    best first. What shows the ink well counts for more: each view weighs by a root of the
+    probability that it gives, the root of degree DISAGREEMENT.
 
     Args: by_view, for each view the log-probabilities of each candidate's tokens, end included."""
     found = []
@@ -368,7 +385,9 @@ def _judged_anew(
         if not candidate.is_whole:
             found.append(candidate)
             continue
-        likely = np.mean(of_views, axis=0)
+        each = np.sum(of_views, axis=1)
+        weights = np.exp((each - each.max()) / DISAGREEMENT)
+        likely = np.average(of_views, axis=0, weights=weights)
         total = float(likely.sum())
         found.append(
             replace(

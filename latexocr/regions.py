@@ -35,6 +35,7 @@ _REACH = 0.25  # of the box's height, by which a side moves outwards at most
 # a larger one only where its symbols are lower than this, in pixels.
 _FIRST_LOOK_PX = 640  # longest side
 _LEGIBLE_PX = 34.0
+_WORTH_REDUCING = 1.5  # times the first look: what is smaller is as quickly seen in all its pixels
 _INK = 60  # of 255, from which on ink counts for the box
 _FOREIGN, _OWN = 0.3, 0.7  # shares of the ink of a piece that lie in the box; cut in two between
 
@@ -76,9 +77,9 @@ def own_ink(page: Image.Image, box: Box, margin: float = 0.08) -> np.ndarray:
 def _legible_ink(picture: Image.Image, own: tuple[float, float]) -> np.ndarray:
     """ink_map, no larger than it takes to see the symbols well. Arguments as there."""
     side = _FIRST_LOOK_PX
+    if max(picture.size) <= _WORTH_REDUCING * side:
+        return ink_map(picture, own)
     ink = ink_map(picture, own, side)
-    if max(picture.size) <= side:
-        return ink
     closer = _LEGIBLE_PX / symbol_size(ink) if ink.any() else MAX_SIDE_PX / side
     return ink if closer <= 1 else ink_map(picture, own, min(MAX_SIDE_PX, closer * side))
 

@@ -83,6 +83,12 @@ def test_how_far_the_best_is_ahead_is_told_anew(recognizer):
     assert first.canonical == "x + 1" and first.lead == -second.lead > 0
 
 
+def test_what_accounts_for_more_of_the_picture_is_preferred_there_too(recognizer):
+    close = [Decoded("x", -0.7, 2, (0.5,)), Decoded("x + 1", -1.5, 4, (0.5,) * 3, coverage=9.0)]
+    (first, _), _ = recognizer.in_context([close, [Decoded("y = z", -0.01, 4, (0.9,) * 3)]])
+    assert first.canonical == "x + 1"
+
+
 def test_a_reading_without_an_end_comes_last(language):
     broken = [scored("x = 1", -math.inf), scored("y = 2", -4.0)]
     orders = places(language, [broken, [scored("x = 1", -0.01)]])

@@ -11,6 +11,7 @@ from latexocr.errors import ImageError, ModelError
 from latexocr.imaging import prepare
 from latexocr.recognizer import (
     CLOSER_CANDIDATES,
+    DISAGREEMENT,
     Decoded,
     Recognizer,
     _best_of,
@@ -94,12 +95,21 @@ def test_what_is_doubtful_is_looked_at_again(embedded, monkeypatch):
 
 def test_candidates_of_a_closer_look_have_the_mean_of_what_all_views_say():
     candidates = [Decoded("x", -1.0, 2, (0.5,), True, -0.5), Decoded("y", -2.0, 2, (0.2,))]
-    by_view = [[(-3.0, -1.0), (-1.0, 0.0)], [(-1.0, -1.0), (-2.0, -1.0)]]
+    by_view = [[(-3.0, 0.0), (-2.0, 0.0)], [(-1.0, -2.0), (-1.0, -1.0)]]
     first, second = _judged_anew(candidates, by_view)
     assert (first.canonical, first.log_probability) == ("y", pytest.approx(-2.0))
     assert (second.canonical, second.log_probability) == ("x", pytest.approx(-3.0))
     assert second.score == pytest.approx(-3.0 + 0.5)  # what the language model adds stays
     assert second.token_probabilities == pytest.approx([np.exp(-2.0)])
+
+
+def test_a_view_that_shows_the_ink_badly_hardly_counts():
+    candidates = [Decoded("x", -1.0, 2, (0.5,))]
+    (found,) = _judged_anew(candidates, [[(-0.1, 0.0)], [(-50.0, 0.0)], [(-0.1, 0.0)]])
+    assert found.log_probability == pytest.approx(-0.1, abs=1e-3)
+    shares = np.exp([0.0, -1.0]) / np.exp([0.0, -1.0]).sum()
+    (found,) = _judged_anew(candidates, [[(-1.0, -1.0)], [(-3.0, -1.0 - (DISAGREEMENT - 2))]])
+    assert found.log_probability == pytest.approx(-2.0 - DISAGREEMENT * shares[1])
 
 
 def test_of_several_views_each_text_comes_once_and_what_ended_before_what_did_not():
