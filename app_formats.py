@@ -49,7 +49,10 @@ def formats(source: gr.Textbox) -> None:
     )
     file = gr.JSON(visible=False)
     quiet = {"show_progress": "hidden", "api_visibility": "private"}
-    source.change(texts_of, source, row, trigger_mode="always_last", **quiet)
+    # Not by the change itself: of two listeners to one event that both keep their last call for
+    # later (always_last), each begins the whole event again when it is done, and none ever rests.
+    changed = source.change(None, js="() => {}", **quiet)
+    changed.then(texts_of, source, row, trigger_mode="always_last", **quiet)
     row.save(save, source, file, **quiet).then(None, file, js=SAVE)
 
 

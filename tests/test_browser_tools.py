@@ -84,6 +84,36 @@ def test_a_formula_is_handed_over_in_other_formats(page, counting_url):
     page.wait_for_function(COPIED, arg="$y$")
 
 
+def test_after_quick_typing_both_tabs_come_to_rest(page, counting_url, drawn_page):
+    page.context.grant_permissions(["clipboard-read", "clipboard-write"])
+    asked = []
+    page.on("request", lambda request: asked.append(request.url))
+    pad = Pad(page, counting_url)
+    type_quickly(pad)
+    assert is_at_rest(page, asked)
+    page.locator(".formats").first.get_by_role("button", name="$ … $", exact=True).click()
+    page.wait_for_function(COPIED, arg="$x_{11}$")  # the last that was typed
+    desk = Desk(page, counting_url)
+    desk.hand_in(drawn_page)
+    expect(desk.entries).to_have_count(3)
+    type_quickly(desk)
+    assert is_at_rest(page, asked)
+
+
+def type_quickly(place: Pad | Desk) -> None:
+    for n in range(12):
+        place.source.fill(f"x_{n}")
+    expect(place.confidence).to_contain_text("edited")
+
+
+def is_at_rest(page: Page, asked: list[str]) -> bool:
+    """Whether the page asks the server nothing more."""
+    page.wait_for_timeout(2000)
+    n_asked = len(asked)
+    page.wait_for_timeout(1000)
+    return len(asked) == n_asked
+
+
 def test_a_drawing_outlives_a_window_that_changes(page, counting_url):
     pad = Pad(page, counting_url)
     pad.dash(0)
