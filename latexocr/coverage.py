@@ -6,7 +6,8 @@ places that the decoder was told (places.py) say where it has looked, and ink th
 of them has not been read. So symbols that ink stands for are rewarded, and ink that stands for
 none costs.
 
-    gain = coverage(picture, tokens, places)      # in nats, to be added to a log-probability
+    cells = inked_cells(picture)                          # once for all readings of it
+    gain = coverage(cells, picture.shape, tokens, places)   # in nats, for its log-probability
 
 Source: the coverage penalty of Wu et al. 2016, arXiv:1609.08144, eq. 14, with places instead of
 sums of attention.
@@ -29,30 +30,33 @@ REACH = 4.0  # in cells: ink so near to where the decoder looked has been read
 _INKED = 3 * 255  # of a cell's ink, in all: less is an edge
 
 
-def coverage(picture: np.ndarray, tokens: Sequence[str], places: Sequence[Place]) -> float:
+def coverage(
+    inked: np.ndarray, shape: tuple[int, int], tokens: Sequence[str], places: Sequence[Place]
+) -> float:
     """What a reading gains by the symbols that it has, less what the ink costs that it leaves.
 
-    Args: picture, (h, w) uint8, in the first of its views; canonical tokens and their places, as
-        shares of its height and width."""
-    written = [p for token, p in zip(tokens, places, strict=False) if token not in UNWRITTEN]
-    seen = [place for place in places if place[0] >= 0]
-    return SYMBOL_REWARD * len(written) - UNREAD_COST * unread_cells(picture, seen)
+    Args: inked, the picture's inked_cells, and shape, its height and width; canonical tokens and
+        their places, as shares of these."""
+    n_symbols = sum(token not in UNWRITTEN for token, _ in zip(tokens, places, strict=False))
+    return SYMBOL_REWARD * n_symbols - UNREAD_COST * unread_cells(inked, shape, places)
 
 
-def unread_cells(picture: np.ndarray, places: Sequence[Place]) -> int:
-    """How many cells hold ink and are farther than REACH from all places.
+def unread_cells(inked: np.ndarray, shape: tuple[int, int], places: Sequence[Place]) -> int:
+    """How many of the inked cells are farther than REACH from all places.
 
     Arguments as coverage."""
-    inked = inked_cells(picture)
-    if not len(inked) or not places:
+    seen = [place for place in places if place[0] >= 0]
+    if not len(inked) or not seen:
         return len(inked)
-    told = np.array(places) * picture.shape / STRIDE  # (P, 2)
+    told = np.array(seen) * shape / STRIDE  # (P, 2)
     away = np.linalg.norm(inked[:, None] - told[None], axis=2).min(axis=1)
     return int((away > REACH).sum())
 
 
 def inked_cells(picture: np.ndarray) -> np.ndarray:
-    """The middles of cells with ink, row and column in cells, (N, 2)."""
+    """The middles of cells with ink, row and column in cells, (N, 2).
+
+    Args: picture, (h, w) uint8, in the first of its views."""
     height, width = (-(-side // STRIDE) * STRIDE for side in picture.shape)
     below, right = height - picture.shape[0], width - picture.shape[1]
     whole = cv2.copyMakeBorder(picture, 0, below, 0, right, cv2.BORDER_CONSTANT, value=0)

@@ -19,7 +19,7 @@ from transformers import PreTrainedTokenizerFast
 
 from latexocr.confidence import confidence_of, leads
 from latexocr.context import Scored, order_in_context
-from latexocr.coverage import coverage
+from latexocr.coverage import coverage, inked_cells
 from latexocr.decoding import Candidate, Placed, Prior, decode, token_log_probabilities
 from latexocr.errors import ModelError, TexError
 from latexocr.grammar import Grammar
@@ -340,11 +340,16 @@ def _scaled(places: Sequence[Place], by: Sequence[float]) -> tuple[Place, ...]:
 def _with_coverage(candidates: Sequence[Decoded], picture: np.ndarray) -> list[Decoded]:
     """Candidates that a search has found, put in order by how much of the picture, in its first
     view, they account for, too."""
-    found = []
+    found, inked = [], inked_cells(picture)
     for candidate in candidates:
-        gain = coverage(picture, candidate.canonical.split(), candidate.places)
+        gain = coverage(inked, picture.shape, candidate.canonical.split(), candidate.places)
         found.append(replace(candidate, coverage=gain, score=candidate.score + gain))
-    return sorted(found, key=lambda c: (-c.is_whole, -c.score))
+    return sorted(found, key=_rank)
+
+
+def _rank(candidate: Decoded) -> tuple[bool, float]:
+    """What candidates are sorted by: what came to its end first, then the best score."""
+    return not candidate.is_whole, -candidate.score
 
 
 def _with_leads(candidates: Sequence[Decoded]) -> list[Decoded]:
@@ -356,7 +361,7 @@ def _best_of(found: Sequence[Decoded], count: int) -> list[Decoded]:
     """The best of what was found in several views, each text once. What came to no end only if
     nothing did."""
     unique: dict[str, Decoded] = {}
-    for candidate in sorted(found, key=lambda c: (-c.is_whole, -c.score)):
+    for candidate in sorted(found, key=_rank):
         unique.setdefault(candidate.canonical, candidate)
     whole = [candidate for candidate in unique.values() if candidate.is_whole]
     return (whole or list(unique.values()))[:count]

@@ -12,7 +12,7 @@ from latexocr.coverage import (
     unread_cells,
 )
 from latexocr.modeling import STRIDE
-from latexocr.places import NOWHERE
+from latexocr.places import NOWHERE, Place
 from latexocr.recognizer import Decoded, _judged_anew, _with_coverage
 
 LEFT, RIGHT = (0.5, 0.05), (0.5, 0.95)  # where two_symbols has its ink
@@ -26,11 +26,19 @@ def two_symbols() -> np.ndarray:
     return picture
 
 
+def unread(picture: np.ndarray, places: list[Place]) -> int:
+    return unread_cells(inked_cells(picture), picture.shape, places)
+
+
+def gain(picture: np.ndarray, tokens: list[str], places: list[Place]) -> float:
+    return coverage(inked_cells(picture), picture.shape, tokens, places)
+
+
 def test_ink_is_unread_where_nobody_looked(two_symbols):
-    assert unread_cells(two_symbols, [LEFT, RIGHT]) == 0
-    assert unread_cells(two_symbols, [LEFT]) == 4
-    assert unread_cells(two_symbols, []) == 8
-    assert unread_cells(np.zeros_like(two_symbols), []) == 0
+    assert unread(two_symbols, [LEFT, RIGHT]) == 0
+    assert unread(two_symbols, [LEFT]) == 4
+    assert unread(two_symbols, []) == 8
+    assert unread(np.zeros_like(two_symbols), []) == 0
 
 
 def test_ink_within_reach_has_been_read(two_symbols):
@@ -38,8 +46,8 @@ def test_ink_within_reach_has_been_read(two_symbols):
         """So far to the left of its left cells' middles."""
         return (0.25, (18.5 - cells) / 20)
 
-    assert unread_cells(two_symbols, [LEFT, beside_the_right_one(REACH - 1.5)]) == 0
-    assert unread_cells(two_symbols, [LEFT, beside_the_right_one(REACH + 0.1)]) == 4
+    assert unread(two_symbols, [LEFT, beside_the_right_one(REACH - 1.5)]) == 0
+    assert unread(two_symbols, [LEFT, beside_the_right_one(REACH + 0.1)]) == 4
 
 
 @pytest.mark.parametrize("shape", [(1, 1), (STRIDE - 1, 3 * STRIDE + 1), (STRIDE, STRIDE)])
@@ -47,20 +55,20 @@ def test_a_picture_may_end_within_a_cell(shape):
     inked = inked_cells(np.full(shape, 255, np.uint8))
     rows, columns = (side // STRIDE for side in shape)
     assert len(inked) >= rows * columns
-    assert unread_cells(np.full(shape, 255, np.uint8), [(0.5, 0.5)]) == 0
+    assert unread(np.full(shape, 255, np.uint8), [(0.5, 0.5)]) == 0
 
 
 def test_symbols_are_rewarded_and_what_structures_them_is_not(two_symbols):
-    both = coverage(two_symbols, ["x", "y"], [LEFT, RIGHT])
+    both = gain(two_symbols, ["x", "y"], [LEFT, RIGHT])
     assert both == pytest.approx(2 * SYMBOL_REWARD)
-    power = coverage(two_symbols, ["x", "^", "{", "y", "}"], [LEFT, LEFT, LEFT, RIGHT, LEFT])
+    power = gain(two_symbols, ["x", "^", "{", "y", "}"], [LEFT, LEFT, LEFT, RIGHT, LEFT])
     assert power == pytest.approx(both)
-    one = coverage(two_symbols, ["x"], [LEFT])
+    one = gain(two_symbols, ["x"], [LEFT])
     assert one == pytest.approx(SYMBOL_REWARD - 4 * UNREAD_COST)
 
 
 def test_a_token_without_a_place_has_read_nothing(two_symbols):
-    assert coverage(two_symbols, ["x"], [NOWHERE]) == pytest.approx(SYMBOL_REWARD - 8 * UNREAD_COST)
+    assert gain(two_symbols, ["x"], [NOWHERE]) == pytest.approx(SYMBOL_REWARD - 8 * UNREAD_COST)
 
 
 def test_what_reads_all_ink_comes_before_what_is_a_little_likelier(two_symbols):
