@@ -37,16 +37,12 @@ def ours_reader() -> Callable[[Item], Answer]:
 
 
 def ours_finder() -> Callable[[Item], Answer]:
-    from latexocr.detector import Detector
-    from latexocr.hub import resolve
-    from latexocr.page_boxes import find_equations
-    from latexocr.pictures import load_picture
+    from latexocr.pipeline import LatexOCR
 
-    detector = Detector.from_pretrained(resolve(None, "detector"), "cpu")
+    ocr = LatexOCR(device="cpu")
 
     def find(item: Item) -> Answer:
-        found = find_equations(detector, load_picture(item["file"]))
-        return {"boxes": [[*one.box, one.score] for one in found]}
+        return {"boxes": [[*one.box, one.score] for one in ocr.find(item["file"])]}
 
     return find
 

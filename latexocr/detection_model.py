@@ -14,6 +14,7 @@ from torchvision's own builders:
 
 from __future__ import annotations
 
+import math
 from collections import OrderedDict
 from dataclasses import dataclass
 
@@ -27,6 +28,8 @@ from torchvision.models.detection.roi_heads import RoIHeads
 from torchvision.models.detection.rpn import RegionProposalNetwork, RPNHead
 from torchvision.models.detection.transform import GeneralizedRCNNTransform
 from torchvision.ops import FeaturePyramidNetwork, MultiScaleRoIAlign, clip_boxes_to_image
+
+from latexocr.rescoring import FEATURES
 
 N_CLASSES = 2  # background, expression
 IGNORED_SHARE = 0.5  # of a candidate that lies in a region to be ignored
@@ -61,6 +64,9 @@ class DetectorConfig:
     roi_width: int = 13
     score_min: float = 0.5  # what is less likely an expression is not reported
     overlap_max: float = 0.4  # intersection over union at which the less likely of two boxes goes
+    # Curve by which what is read in a box decides (rescoring.py); without weights score_min does.
+    rescore_weights: tuple[float, ...] = ()
+    rescore_offset: float = 0.0
 
     def __post_init__(self) -> None:
         if self.backbone not in ("small", "resnet50_fpn_v2"):
@@ -93,6 +99,15 @@ class DetectorConfig:
             raise ValueError(
                 "score_min and overlap_max must be from 0 to 1, "
                 f"got {self.score_min} and {self.overlap_max}"
+            )
+        if self.rescore_weights and len(self.rescore_weights) != len(FEATURES):
+            raise ValueError(
+                f"expected {len(FEATURES)} rescore_weights or none, got {self.rescore_weights}"
+            )
+        if not all(map(math.isfinite, (*self.rescore_weights, self.rescore_offset))):
+            raise ValueError(
+                "rescore_weights and rescore_offset must be finite, "
+                f"got {self.rescore_weights} and {self.rescore_offset}"
             )
 
     @property

@@ -14,6 +14,7 @@ from PIL import Image
 from latexocr.boxes import Box
 from latexocr.detector import Detection, Detector
 from latexocr.regions import at_once, fit_to_ink
+from latexocr.rescoring import candidates_from
 
 SMALL_LINE_PX = 20.0  # lines lower than this, as the detector sees them, deserve a closer look
 GOOD_LINE_PX = 34.0  # and are then seen at about this height
@@ -27,20 +28,46 @@ _MAX_BREAK = 0.5  # between fragments of a line, in heights of the lower one
 def find_equations(
     detector: Detector, page: Image.Image, found: Sequence[Detection] | None = None
 ) -> list[Detection]:
-    """Equations of an upright page, the surest first, fragments of a line joined, boxes tight.
+    """Equations of an upright page, the surest first, fragments of a line joined, boxes tight; with
+    them candidates that are not likely, where it is for what is read to decide (rescoring.py).
 
-    Large pictures with small writing are looked at again more closely. Args: found, what the
-    detector finds on the page, if it has looked already."""
-    found = detector.detect(page) if found is None else found
+    Large pictures with small writing are looked at again more closely. Args: found, what
+    find_candidates finds on the page, if it has been looked at already."""
+    found = find_candidates(detector, page) if found is None else found
     longest, looked_at = max(page.size), detector.config.long_side
     if longest > looked_at:
-        closer = _closer_look(found, looked_at / longest)
+        closer = _closer_look(likely(detector, found), looked_at / longest)
         if closer > 1:
             long_side = min(longest, round(closer * looked_at), MAX_LOOK_PX)
-            found = detector.detect(page, long_side=long_side)
-    whole = join_fragments(found)
+            found = find_candidates(detector, page, long_side)
+    whole = join_fragments(likely(detector, found))
+    whole += [one for one in found if not _is_likely(detector, one) and not _is_part(one, whole)]
     boxes = at_once(fit_to_ink, page, [one.box for one in whole])
     return [replace(one, box=box) for one, box in zip(whole, boxes, strict=True)]
+
+
+def find_candidates(
+    detector: Detector, page: Image.Image, long_side: int | None = None
+) -> list[Detection]:
+    """What the detector finds that may be an equation, the surest first. Arguments as its own."""
+    return detector.detect(page, long_side, candidates_from(detector.config))
+
+
+def likely(detector: Detector, found: Sequence[Detection]) -> list[Detection]:
+    """Those of the candidates that are equations as far as the detector can tell."""
+    return [one for one in found if _is_likely(detector, one)]
+
+
+def _is_likely(detector: Detector, one: Detection) -> bool:
+    return one.score >= detector.config.score_min
+
+
+def _is_part(one: Detection, whole: Sequence[Detection]) -> bool:
+    x0, y0, x1, y1 = one.box
+    return any(
+        other.box[0] <= x0 and other.box[1] <= y0 and x1 <= other.box[2] and y1 <= other.box[3]
+        for other in whole
+    )
 
 
 def _closer_look(found: Sequence[Detection], scale: float) -> float:

@@ -16,15 +16,16 @@ from PIL import Image
 
 from latexocr.boxes import Box, quarter_turn, turned_back
 from latexocr.detector import Detection, Detector
-from latexocr.errors import ImageError, PartMissingError
+from latexocr.errors import ImageError, ModelError, PartMissingError
 from latexocr.hub import resolve
 from latexocr.imaging import prepare
-from latexocr.page_boxes import find_equations
+from latexocr.page_boxes import find_candidates, find_equations, likely
 from latexocr.pictures import Source, load_picture
 from latexocr.quantized import load_quickest
 from latexocr.reading_order import reading_order
-from latexocr.recognizer import Decoded, Reading
-from latexocr.regions import at_once, prepare_box
+from latexocr.recognizer import MAX_NEW_TOKENS, Decoded, Reading
+from latexocr.regions import prepare_box, prepare_boxes
+from latexocr.rescoring import ACCEPTED, MAX_TOKENS, OBVIOUS, rescored
 
 READ_TOGETHER = 8  # equations of a page, between two reports of progress
 # So many of these groups are read at a time: a step of decoding is too little work for two cores,
@@ -124,18 +125,27 @@ class LatexOCR:
             found, turn = [Detection((0, 0, picture.width, picture.height), 1.0)], 0
         else:
             found, turn = self._find(picture)
-        page = quarter_turn(picture, turn)
+        found, pictures = self._rescore(quarter_turn(picture, turn), found)
         blocks = reading_order(np.array([one.box for one in found]))
         order = [(i, block) for block, places in enumerate(blocks) for i in places]
-        readings = self._read_crops(
-            page, [found[i].box for i, _ in order], n_alternatives, progress
-        )
+        readings = self._read_lines([pictures[i] for i, _ in order], n_alternatives, progress)
         equations = [
             Equation(turned_back(found[i].box, turn, picture.size), found[i].score, reading, block)
             for (i, block), reading in zip(order, readings, strict=True)
             if not isinstance(reading, ImageError)  # a box without ink: nothing to read
         ]
         return Page(picture.width, picture.height, equations, turn)
+
+    def find(self, image: Source) -> list[Detection]:
+        """The equations of an upright page, the surest first, read no further than it takes to know
+        them for mathematics.
+
+        Raises: ImageError if the picture cannot be decoded, ModelError without a detector."""
+        if self.detector is None:
+            raise ModelError("expected a model with a detector to find equations with, got none")
+        page = load_picture(image)
+        found, _ = self._rescore(page, find_equations(self.detector, page))
+        return sorted(found, key=lambda one: -one.score)
 
     def read_box(self, image: Source, box: Box, n_alternatives: int = 3) -> Reading:
         """Read what a person marked on a picture: box is x0, y0, x1, y1 in its pixels.
@@ -150,35 +160,61 @@ class LatexOCR:
         prepared = prepare_box(picture, box, self.recognizer.symbol_px, margin=0.0)
         return self.recognizer.read_prepared([prepared], n_alternatives)[0]
 
-    def _read_crops(
+    def _rescore(
+        self, page: Image.Image, found: Sequence[Detection]
+    ) -> tuple[list[Detection], list[np.ndarray | ImageError]]:
+        """What of the candidates on an upright page is mathematics, if need be by what is read in
+        it, and the prepared pictures; an error where there is no ink. See rescoring.py."""
+        pictures = prepare_boxes(page, [one.box for one in found], self.recognizer.symbol_px)
+        if self.detector is None or not self.detector.config.rescore_weights:
+            return list(found), pictures
+        config = self.detector.config
+        doubtful = [
+            i
+            for i, picture in enumerate(pictures)
+            if found[i].score < OBVIOUS and not isinstance(picture, ImageError)
+        ]
+        begun = self._decode([pictures[i] for i in doubtful], 1, MAX_TOKENS)
+        readings = [candidates[0] for candidates in begun]
+        scores = rescored(config, [found[i].score for i in doubtful], readings)
+        chances = {i: one.score for i, one in enumerate(found) if one.score >= OBVIOUS}
+        chances |= {i: s for i, s in zip(doubtful, scores, strict=True) if s >= ACCEPTED}
+        kept = sorted(chances)
+        return [replace(found[i], score=chances[i]) for i in kept], [pictures[i] for i in kept]
+
+    def _read_lines(
         self,
-        page: Image.Image,
-        boxes: Sequence[Box],
+        pictures: Sequence[np.ndarray | ImageError],
         n_alternatives: int,
         progress: Progress | None,
     ) -> list[Reading | ImageError]:
-        batches = [boxes[i : i + READ_TOGETHER] for i in range(0, len(boxes), READ_TOGETHER)]
-        pictures: list[np.ndarray | ImageError] = []
-        candidates: list[list[Decoded]] = []
-        with ThreadPoolExecutor(READERS) as threads:
-            for chosen, found in threads.map(
-                lambda batch: self._decode_boxes(page, batch, n_alternatives + 1), batches
-            ):
-                pictures += chosen
-                candidates += found
-                if progress:
-                    progress(len(pictures), len(boxes))
+        """Readings of a page's lines in the light of each other; errors stay in their place."""
+        candidates = self._decode(pictures, n_alternatives + 1, MAX_NEW_TOKENS, progress)
         candidates = self.recognizer.in_context(candidates)
         readings = iter(self.recognizer.readings(candidates, n_alternatives))
         return [one if isinstance(one, ImageError) else next(readings) for one in pictures]
 
-    def _decode_boxes(
-        self, page: Image.Image, boxes: Sequence[Box], n_beams: int
-    ) -> tuple[list[np.ndarray | ImageError], list[list[Decoded]]]:
-        """Prepared pictures of all boxes, and what was read in those with ink."""
-        pictures = at_once(self._prepare_box, page, boxes)
-        inked = [picture for picture in pictures if not isinstance(picture, ImageError)]
-        return pictures, self.recognizer.decode(inked, n_beams)
+    def _decode(
+        self,
+        pictures: Sequence[np.ndarray | ImageError],
+        n_beams: int,
+        max_new_tokens: int,
+        progress: Progress | None = None,
+    ) -> list[list[Decoded]]:
+        """What is read in those of the pictures that are none of the errors."""
+        n_done, found = 0, []
+        groups = [pictures[i : i + READ_TOGETHER] for i in range(0, len(pictures), READ_TOGETHER)]
+        inked = [[p for p in group if not isinstance(p, ImageError)] for group in groups]
+        with ThreadPoolExecutor(READERS) as threads:
+            decoded = threads.map(
+                lambda group: self.recognizer.decode(group, n_beams, max_new_tokens), inked
+            )
+            for group, candidates in zip(groups, decoded, strict=True):
+                found += candidates
+                n_done += len(group)
+                if progress:
+                    progress(n_done, len(pictures))
+        return found
 
     def _find(self, picture: Image.Image) -> tuple[list[Detection], int]:
         """Equations of the picture, turned by the degrees that read best.
@@ -187,14 +223,15 @@ class LatexOCR:
         tried: list[tuple[float, list[Detection], int]] = []
         for sideways in (0, 90):
             page = quarter_turn(picture, sideways)
-            found = self.detector.detect(page)
+            found = find_candidates(self.detector, page)
+            seen = likely(self.detector, found) or found
             certainties: list[tuple[float, int]] = []
             for flip in (0, 180):
-                turned = [replace(d, box=turned_back(d.box, flip, page.size)) for d in found]
+                turned = [replace(d, box=turned_back(d.box, flip, page.size)) for d in seen]
                 certainty = self._certainty(quarter_turn(page, flip), turned)
                 if certainty >= CERTAIN:
                     return self._look_closer(picture, found, sideways + flip)
-                worth = certainty**CONVICTION * sum(one.score for one in found)
+                worth = certainty**CONVICTION * sum(one.score for one in seen)
                 tried.append((worth, found, sideways + flip))
                 certainties.append((certainty, flip))
             (second, _), (first, flip) = sorted(certainties)
@@ -215,7 +252,8 @@ class LatexOCR:
         """Geometric mean of the probabilities of the tokens of a few equations; 0 without any.
 
         Writing that lies on its side is read too, but with little conviction."""
-        pictures = at_once(self._prepare_box, page, [one.box for one in found[:SAMPLE]])
+        boxes = [one.box for one in found[:SAMPLE]]
+        pictures = prepare_boxes(page, boxes, self.recognizer.symbol_px)
         inked = [picture for picture in pictures if not isinstance(picture, ImageError)]
         if not inked:
             return 0.0
@@ -223,12 +261,6 @@ class LatexOCR:
         decoded = [candidates[0] for candidates in begun]
         n_tokens = sum(min(max(1, one.n_tokens), SAMPLE_TOKENS) for one in decoded)
         return math.exp(sum(one.log_probability for one in decoded) / n_tokens)
-
-    def _prepare_box(self, page: Image.Image, box: Box) -> np.ndarray | ImageError:
-        try:
-            return prepare_box(page, box, self.recognizer.symbol_px)
-        except ImageError as error:
-            return error
 
     def _prepare(self, image: Source) -> np.ndarray | ImageError:
         try:

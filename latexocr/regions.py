@@ -2,6 +2,7 @@
 
     ink = own_ink(page, box)               # for imaging.standardize
     picture = prepare_box(page, box, 20)   # the picture that the recogniser reads
+    pictures = prepare_boxes(page, boxes, 20)
     box = fit_to_ink(page, box)            # tight around it
     boxes = at_once(fit_to_ink, page, boxes)
 
@@ -47,6 +48,20 @@ def prepare_box(page: Image.Image, box: Box, symbol_px: float, margin: float = 0
         box that still belongs to it, in heights of the box.
     Raises: ImageError if there is no ink in the box."""
     return standardize(own_ink(page, box, margin), symbol_px)
+
+
+def prepare_boxes(
+    page: Image.Image, boxes: Sequence[Box], symbol_px: float
+) -> list[np.ndarray | ImageError]:
+    """As prepare_box for each; where there is no ink, the error takes the picture's place."""
+
+    def prepared(page: Image.Image, box: Box) -> np.ndarray | ImageError:
+        try:
+            return prepare_box(page, box, symbol_px)
+        except ImageError as error:
+            return error
+
+    return at_once(prepared, page, boxes)
 
 
 def own_ink(page: Image.Image, box: Box, margin: float = 0.08) -> np.ndarray:

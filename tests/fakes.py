@@ -36,17 +36,28 @@ class InkFinder:
 
 
 class FixedFinder(InkFinder):
-    """A detector that finds the same boxes on every page."""
+    """A detector that finds the same boxes on every page, with these scores."""
 
-    def __init__(self, boxes: Sequence[Sequence[float]], long_side: int = 1280) -> None:
+    def __init__(
+        self,
+        boxes: Sequence[Sequence[float]],
+        long_side: int = 1280,
+        scores: Sequence[float] | None = None,
+        **settings: object,
+    ) -> None:
         super().__init__(long_side)
-        self.boxes = boxes
+        self.config = DetectorConfig(long_side=long_side, **settings)
+        self.found = [
+            Detection(tuple(float(side) for side in box), score)
+            for box, score in zip(boxes, scores or [0.9] * len(boxes), strict=True)
+        ]
 
     def detect(
         self, picture: Image.Image, long_side: int | None = None, score_min: float | None = None
     ) -> list[Detection]:
         self.looks.append(long_side)
-        return [Detection(tuple(float(side) for side in box), 0.9) for box in self.boxes]
+        least = self.config.score_min if score_min is None else score_min
+        return [one for one in self.found if one.score >= least]
 
 
 def decode_if_upright(

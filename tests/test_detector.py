@@ -118,6 +118,8 @@ def test_cut_off_weights_are_a_model_error(tmp_path):
         pytest.param({"score_min": 1.5}, id="score above 1"),
         pytest.param({"score_min": float("nan")}, id="score not a number"),
         pytest.param({"overlap_max": 0.0}, id="no overlap"),
+        pytest.param({"rescore_weights": (1.0, 2.0)}, id="too few weights"),
+        pytest.param({"rescore_offset": float("inf")}, id="offset without end"),
     ],
 )
 def test_a_config_says_what_it_expects(settings):

@@ -25,7 +25,7 @@ from typing import Any
 import torch
 
 from latexocr.detector import Detector
-from latexocr.errors import DataError
+from latexocr.errors import DataError, PartMissingError
 from latexocr.hub import resolve
 from latexocr.pipeline import LatexOCR
 from latexocr.quantized import load_quickest
@@ -104,12 +104,22 @@ def figures_of(arguments: argparse.Namespace) -> dict[str, Any]:
     if arguments.what == "pages":
         figures = measure_pages(LatexOCR(arguments.model), pages, records)
     else:
-        detector = Detector.from_pretrained(resolve(arguments.model, "detector"))
-        figures = measure_detector(detector, pages, records)
+        figures = measure_detector(_finder(arguments.model), pages, records)
     if records is not None:
         title = f"{arguments.what}: {arguments.data.name}"
         write_pages_report(arguments.report, title, figures, records)
     return figures
+
+
+def _finder(model: str | None) -> LatexOCR:
+    """Finds by the model's detector. What it finds is read by the embedded recogniser where the
+    model has none, as what a training of detectors leaves."""
+    try:
+        return LatexOCR(model)
+    except PartMissingError:
+        ocr = LatexOCR()
+        ocr.detector = Detector.from_pretrained(resolve(model, "detector"))
+        return ocr
 
 
 def _recognizer_figures(arguments: argparse.Namespace) -> dict[str, Any]:
