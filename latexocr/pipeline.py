@@ -174,7 +174,8 @@ class LatexOCR:
             for i, picture in enumerate(pictures)
             if found[i].score < OBVIOUS and not isinstance(picture, ImageError)
         ]
-        begun = self._decode([pictures[i] for i in doubtful], 1, MAX_TOKENS)
+        share = min(READ_TOGETHER, -(-len(doubtful) // READERS))
+        begun = self._decode([pictures[i] for i in doubtful], 1, MAX_TOKENS, together=share)
         readings = [candidates[0] for candidates in begun]
         scores = rescored(config, [found[i].score for i in doubtful], readings)
         chances = {i: one.score for i, one in enumerate(found) if one.score >= OBVIOUS}
@@ -200,10 +201,11 @@ class LatexOCR:
         n_beams: int,
         max_new_tokens: int,
         progress: Progress | None = None,
+        together: int = READ_TOGETHER,
     ) -> list[list[Decoded]]:
-        """What is read in those of the pictures that are none of the errors."""
+        """What is read, so many together, in those of the pictures that are none of the errors."""
         n_done, found = 0, []
-        groups = [pictures[i : i + READ_TOGETHER] for i in range(0, len(pictures), READ_TOGETHER)]
+        groups = [pictures[i : i + together] for i in range(0, len(pictures), max(1, together))]
         inked = [[p for p in group if not isinstance(p, ImageError)] for group in groups]
         with ThreadPoolExecutor(READERS) as threads:
             decoded = threads.map(

@@ -124,7 +124,7 @@ def ocr(model_folder, monkeypatch) -> LatexOCR:
         line = draw(letters)
         boxes.append((40, top, 40 + line.width, top + line.height))
     ocr.detector = FixedFinder(
-        boxes, scores=[0.7, 0.85, 0.4], score_min=0.6, rescore_weights=BY_RELATION,
+        boxes, scores=[0.7, 0.8, 0.4], score_min=0.6, rescore_weights=BY_RELATION,
         rescore_offset=-5.0,
     )  # fmt: skip
 
