@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from latexocr.detection_model import DetectorConfig
     from latexocr.recognizer import Decoded
 
-CANDIDATE_MIN = 0.3  # of the detector's score: lower ones are too rarely equations to be read
+CANDIDATE_MIN = 0.45  # of the detector's score: lower ones are too rarely equations to be read
 OBVIOUS = 0.85  # what the detector is so sure of need not be read: it is mathematics nearly always
 ACCEPTED = 0.5  # chance from which on a candidate counts as an equation
 MAX_TOKENS = 48  # of a candidate's reading: enough to tell

@@ -85,22 +85,22 @@ PAGE = Image.new("RGB", (400, 300), "white")
 
 
 def test_only_a_detector_with_a_curve_gives_unlikely_candidates():
-    finder = FixedFinder([LINE], scores=[0.4], score_min=0.6)
+    finder = FixedFinder([LINE], scores=[0.5], score_min=0.6)
     assert find_equations(finder, PAGE) == []
-    finder = FixedFinder([LINE], scores=[0.4], score_min=0.6, rescore_weights=BY_RELATION)
+    finder = FixedFinder([LINE], scores=[0.5], score_min=0.6, rescore_weights=BY_RELATION)
     assert [one.box for one in find_equations(finder, PAGE)] == [LINE]
-    assert candidates_from(finder.config) == CANDIDATE_MIN < 0.4
+    assert candidates_from(finder.config) == CANDIDATE_MIN < 0.5
 
 
 @pytest.mark.parametrize(
     ("boxes", "scores", "found"),
     [
         pytest.param([LINE, NEXT], [0.9, 0.8], [(0, 0, 150, 20)], id="likely ones are joined"),
-        pytest.param([LINE, NEXT], [0.9, 0.4], [LINE, NEXT], id="an unlikely one stays apart"),
-        pytest.param([LINE, NEXT], [0.4, 0.4], [LINE, NEXT], id="so do two of them"),
+        pytest.param([LINE, NEXT], [0.9, 0.5], [LINE, NEXT], id="an unlikely one stays apart"),
+        pytest.param([LINE, NEXT], [0.4, 0.5], [LINE, NEXT], id="so do two of them"),
         pytest.param(
             [LINE, (108, 0, 200, 20), (101, 3, 107, 18)],
-            [0.9, 0.8, 0.4],
+            [0.9, 0.8, 0.5],
             [(0, 0, 200, 20)],
             id="an unlikely one within a joined one is a part of it",
         ),
@@ -124,7 +124,7 @@ def ocr(model_folder, monkeypatch) -> LatexOCR:
         line = draw(letters)
         boxes.append((40, top, 40 + line.width, top + line.height))
     ocr.detector = FixedFinder(
-        boxes, scores=[0.7, 0.8, 0.4], score_min=0.6, rescore_weights=BY_RELATION,
+        boxes, scores=[0.7, 0.8, 0.5], score_min=0.6, rescore_weights=BY_RELATION,
         rescore_offset=-5.0,
     )  # fmt: skip
 
@@ -173,7 +173,7 @@ def test_what_is_obvious_is_not_read_for_it(ocr, monkeypatch):
 
 
 def test_faint_writing_is_read_where_nothing_is_likely(ocr):
-    ocr.detector.found = [replace(one, score=0.4) for one in ocr.detector.found]
+    ocr.detector.found = [replace(one, score=0.5) for one in ocr.detector.found]
     assert len(ocr.read_page(written()).equations) == 2
 
 
