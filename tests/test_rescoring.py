@@ -97,7 +97,7 @@ def test_only_a_detector_with_a_curve_gives_unlikely_candidates():
     [
         pytest.param([LINE, NEXT], [0.9, 0.8], [(0, 0, 150, 20)], id="likely ones are joined"),
         pytest.param([LINE, NEXT], [0.9, 0.5], [LINE, NEXT], id="an unlikely one stays apart"),
-        pytest.param([LINE, NEXT], [0.4, 0.5], [LINE, NEXT], id="so do two of them"),
+        pytest.param([LINE, NEXT], [0.5, 0.5], [LINE, NEXT], id="so do two of them"),
         pytest.param(
             [LINE, (108, 0, 200, 20), (101, 3, 107, 18)],
             [0.9, 0.8, 0.5],
