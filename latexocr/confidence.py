@@ -46,14 +46,15 @@ def confidence_of(config: Any, candidate: Decoded) -> float:
     tokens' probabilities, which says too little."""
     if candidate.lead is not None and hasattr(config, "search_confidence_weights"):
         weights, offset = config.search_confidence_weights, config.search_confidence_offset
-        return _curve(search_features(candidate), weights, offset)
+        return logistic(search_features(candidate), weights, offset)
     if hasattr(config, "confidence_weights"):
         weights, offset = config.confidence_weights, config.confidence_offset
-        return _curve(greedy_features(candidate), weights, offset)
+        return logistic(greedy_features(candidate), weights, offset)
     return math.exp(candidate.log_probability)
 
 
-def _curve(features: Sequence[float], weights: Sequence[float], offset: float) -> float:
+def logistic(features: Sequence[float], weights: Sequence[float], offset: float) -> float:
+    """The curve, from 0 to 1, at the weighted sum of the features."""
     value = float(np.dot(weights, features)) + offset
     return float(1 / (1 + np.exp(-np.clip(value, -30, 30))))
 

@@ -14,12 +14,12 @@ generated pages.
 from __future__ import annotations
 
 import math
+import string
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-import numpy as np
-
 from latexocr import latex_tables as tables
+from latexocr.confidence import logistic
 
 if TYPE_CHECKING:
     from latexocr.detection_model import DetectorConfig
@@ -35,7 +35,7 @@ FEATURES = (
 )
 
 _SCORE_LIMITS = 0.01, 0.995  # beyond, a score says no more
-_LETTERS = frozenset("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ")
+_LETTERS = frozenset(string.ascii_letters)
 _RELATIONS = frozenset(tables.RELATIONS)
 
 
@@ -66,10 +66,10 @@ def rescored(
     config: DetectorConfig, scores: Sequence[float], readings: Sequence[Decoded]
 ) -> list[float]:
     """How likely each candidate is an equation, 0 to 1. Arguments as reading_features, for each."""
-    features = [reading_features(*both) for both in zip(scores, readings, strict=True)]
-    values = np.array(features).reshape(-1, len(FEATURES)) @ np.array(config.rescore_weights)
-    chances = 1 / (1 + np.exp(-np.clip(values + config.rescore_offset, -30, 30)))
-    return chances.tolist()
+    return [
+        logistic(reading_features(*both), config.rescore_weights, config.rescore_offset)
+        for both in zip(scores, readings, strict=True)
+    ]
 
 
 def _longest_run(tokens: Sequence[str]) -> int:
