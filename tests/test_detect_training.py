@@ -105,11 +105,32 @@ def test_pages_of_a_batch_keep_their_sizes(config):
         {"batch_size": 20},
         {"n_workers": -1},
         {"select_pages": -1},
+        {"frozen_norms": True},
     ],
 )
 def test_a_run_that_makes_no_sense_is_refused(config, settings):
     with pytest.raises(ValueError, match="data" if "data" in settings else next(iter(settings))):
         replace(config, **settings)
+
+
+def test_frozen_norms_stay_as_they_are_while_the_rest_learns():
+    model = DetectionObjective(tiny_detector().model, frozen_norms=True).train()
+    before = {name: value.clone() for name, value in model.state_dict().items()}
+    boxes = {"boxes": torch.tensor([[8.0, 8.0, 80.0, 24.0]]), "labels": torch.ones(1).long()}
+    page = torch.randint(0, 256, (1, 64, 96), dtype=torch.uint8)
+    optimizer = torch.optim.SGD(model.parameters(), lr=1e-3)
+    sum(model([page], [boxes]).values()).backward()
+    optimizer.step()
+    changed = {name for name, value in model.state_dict().items() if (value != before[name]).any()}
+    assert changed
+    assert not any("running" in name for name in changed)
+    assert model.eval().train().training  # and an evaluation in between does not thaw them
+    model([page], [boxes])
+    assert all(
+        torch.equal(value, before[name])
+        for name, value in model.state_dict().items()
+        if "running" in name
+    )
 
 
 # --- Evaluation ----------------------------------------------------------------------------------

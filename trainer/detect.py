@@ -65,7 +65,9 @@ class DetectConfig:
     push_to_hub: str | None = None  # user/name of a repository; final/ is pushed there at the end
     seed: int = 0
     n_workers: int = 1  # processes that draw pages ahead
-    batch_size: int = 3  # pages
+    batch_size: int = 3  # pages; they are padded to one size, which takes a fifth of the time
+    # Batch norms keep the statistics of init's weights, so that pages can come one at a time.
+    frozen_norms: bool = False
     pages_per_epoch: int = 3000  # only counted; no page comes twice
     model: DetectorConfig = field(default_factory=DetectorConfig)
     pages: PageConfig = field(default_factory=PageConfig)
@@ -79,6 +81,8 @@ class DetectConfig:
                 "expected 1 <= batch_size <= pages_per_epoch, "
                 f"got {self.batch_size} and {self.pages_per_epoch}"
             )
+        if self.frozen_norms and not self.init:
+            raise ValueError("frozen_norms needs init: random weights have no statistics to keep")
         if self.n_workers < 0 or self.select_pages < 0:
             raise ValueError(
                 "n_workers and select_pages must be 0 or more, "
@@ -167,9 +171,17 @@ def collate(pages: list[tuple[Tensor, dict[str, Tensor]]]) -> PageBatch:
 class DetectionObjective(nn.Module):
     """The detector; its forward pass returns torchvision's four losses, means over the pages."""
 
-    def __init__(self, detector: GeneralizedRCNN) -> None:
+    def __init__(self, detector: GeneralizedRCNN, frozen_norms: bool = False) -> None:
         super().__init__()
-        self.detector = detector
+        self.detector, self.frozen_norms = detector, frozen_norms
+
+    def train(self, mode: bool = True) -> DetectionObjective:
+        super().train(mode)
+        if self.frozen_norms:
+            for module in self.modules():
+                if isinstance(module, nn.BatchNorm2d):
+                    module.eval()
+        return self
 
     def forward(self, pixels: list[Tensor], targets: list[dict[str, Tensor]]) -> dict[str, Tensor]:
         return self.detector([page.float().div_(255) for page in pixels], targets)
@@ -283,7 +295,8 @@ def train(config: DetectConfig) -> Path:
     if config.push_to_hub and accelerator.is_main_process:
         check_access(config.push_to_hub)
     generator = make_generator(config.data, config.formulas, config.pages)
-    loop = DetectionLoop(accelerator, DetectionObjective(start_model(config)), config.loop)
+    objective = DetectionObjective(start_model(config), config.frozen_norms).train()
+    loop = DetectionLoop(accelerator, objective, config.loop)
     # Which candidates are looked at is drawn at random, differently in each process.
     torch.manual_seed(config.seed + accelerator.process_index)
     accelerator.init_trackers("logs")
