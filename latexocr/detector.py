@@ -33,6 +33,12 @@ MIN_SIDE_PX = 32  # a narrower picture is padded: the network needs at least one
 CONTAINED_SHARE = 0.85  # a box that lies so far in a likelier one is a part of it
 
 _PAPER_SIDE_PX = 300  # size at which the paper's light is estimated
+# Strokes are thinner than the square, in pixels of what the network looks at; between letters there
+# is more room. Greys by which they stand out less are noise.
+_STROKE = np.ones((5, 5), np.uint8)
+_NOISE = 12
+_SHEET_LIGHT = 0.5  # of the brightest light: what is darker is a desk, if no deep shadow
+_SHEET_MIN = 0.02  # of the picture
 
 
 @dataclass(frozen=True)
@@ -172,8 +178,18 @@ def even_light(rgb: np.ndarray) -> np.ndarray:
     darkest = cv2.min(cv2.min(rgb[..., 0], rgb[..., 1]), rgb[..., 2])
     level = _paper_light(darkest)
     taken = 1 - cv2.divide(darkest, cv2.max(level, 1), dtype=cv2.CV_32F)
-    strongest = float(np.quantile(taken[::2, ::2], 0.995)) if taken.size else 1.0
+    strongest = _strongest(taken[::2, ::2], level[::2, ::2]) if taken.size else 1.0
     return cv2.convertScaleAbs(np.maximum(taken, 0), alpha=255 / float(np.clip(strongest, 0.1, 1)))
+
+
+def _strongest(taken: np.ndarray, level: np.ndarray) -> float:
+    """How much of the light, level, the page's strong ink takes. What is taken on a dark desk and
+    at the sheet's rim says nothing about ink."""
+    bright = (level > _SHEET_LIGHT * np.percentile(level[::2, ::2], 95)).astype(np.uint8)
+    rim = max(level.shape) // 24 * 2 + 1
+    on_sheet = taken[cv2.erode(bright, np.ones((rim, rim), np.uint8)) > 0]
+    # Of so small a sheet nothing could be read; a picture of no sheet at all counts as one.
+    return float(np.quantile(on_sheet if on_sheet.size > _SHEET_MIN * taken.size else taken, 0.995))
 
 
 def _paper_light(grey: np.ndarray) -> np.ndarray:
@@ -188,11 +204,15 @@ def _paper_light(grey: np.ndarray) -> np.ndarray:
 
 
 def _is_board(grey: np.ndarray, paper: np.ndarray) -> bool:
-    """Is it written in light on dark: is the sheet dark, and do strokes stand out as light?"""
-    if float(np.median(paper[::4, ::4])) > 128:
-        return False
-    apart = grey[::2, ::2].astype(np.int16) - paper[::2, ::2]
-    return int(np.maximum(apart - 12, 0).sum()) > int(np.maximum(-apart - 12, 0).sum())
+    """Is it written in light on dark? What is thin tells: light strokes count for as much as what
+    is behind them is dark, dark ones for as much as that is light. A bright sheet on a dark desk
+    has dark strokes, however much of the picture the desk takes."""
+    apart = [
+        np.maximum(cv2.morphologyEx(grey, kind, _STROKE).astype(np.float32) - _NOISE, 0)
+        for kind in (cv2.MORPH_TOPHAT, cv2.MORPH_BLACKHAT)
+    ]
+    light, dark = apart
+    return float((light * (255.0 - paper)).sum()) > float((dark * paper.astype(np.float32)).sum())
 
 
 def merge_duplicates(boxes: Tensor, scores: Tensor, overlap_max: float) -> tuple[Tensor, Tensor]:

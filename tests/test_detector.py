@@ -218,6 +218,17 @@ def shadow(page: np.ndarray) -> np.ndarray:
     return (page * np.linspace(1, 0.25, page.shape[1])[None, :, None]).astype(np.uint8)
 
 
+def on_a_desk(page: np.ndarray, ink: int = 0) -> np.ndarray:
+    """The page as a sheet that takes a ninth of the picture, so that most of it is dark; ink, the
+    grey of its strokes."""
+    grain = np.random.default_rng(0).integers(20, 60, (*page.shape[:2], 1), np.uint8)
+    desk = np.repeat(cv2.GaussianBlur(grain, (0, 0), 1)[..., None], 3, axis=2)
+    height, width = page.shape[0] // 3, page.shape[1] // 3
+    sheet = cv2.resize(page, (width, height), interpolation=cv2.INTER_AREA)
+    desk[height : 2 * height, width : 2 * width] = np.maximum(sheet, ink)
+    return desk
+
+
 LIGHTS = {
     "paper": lambda page: page,
     "shadow": shadow,
@@ -238,6 +249,16 @@ def test_ink_is_bright_and_paper_dark_in_any_light(name):
     assert (seen.shape, seen.dtype) == (page.shape[:2], np.uint8)
     assert np.quantile(seen[inked], 0.1) > 80
     assert np.quantile(seen[paper], 0.99) < 40
+
+
+@pytest.mark.parametrize("ink", [0, 180])
+def test_a_small_sheet_on_a_dark_desk_is_seen_as_the_sheet_alone(ink):
+    page = written_page(900, 1350)
+    seen = even_light(on_a_desk(page, ink))[300:600, 450:900]
+    alone = even_light(np.maximum(cv2.resize(page, (450, 300), interpolation=cv2.INTER_AREA), ink))
+    inner = np.s_[40:-40, 40:-40]  # at its rim the light of the paper is not known
+    assert alone[inner].max() > 200
+    assert np.abs(seen[inner].astype(int) - alone[inner]).mean() < 3
 
 
 def test_blank_paper_shows_no_ink():
