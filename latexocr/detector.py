@@ -99,10 +99,13 @@ class Detector:
         """Expressions of a page, the surest first. A blank page has none.
 
         Args: picture, anything that pictures.load_picture takes; long_side in pixels, to which the
-            longest side is reduced before looking, and score_min: None for the config's.
+            longest side is brought before looking; None for the config's, to which it is only ever
+            reduced; score_min, None for the config's.
         Raises: ImageError if the picture cannot be decoded."""
         page = load_picture(picture)
-        pixels = page_pixels(page, self.config.input, long_side or self.config.long_side)
+        is_larger = long_side is not None and long_side > max(page.size)
+        seen = _enlarged(page, long_side) if is_larger else page
+        pixels = page_pixels(seen, self.config.input, long_side or self.config.long_side)
         boxes, scores = self.find(pixels)
         wanted = scores >= (self.config.score_min if score_min is None else score_min)
         boxes, scores = merge_duplicates(boxes[wanted], scores[wanted], self.config.overlap_max)
@@ -163,6 +166,12 @@ def page_pixels(page: Image.Image | np.ndarray, kind: str, long_side: int) -> np
         size = [max(1, round(side * factor)) for side in (rgb.shape[1], rgb.shape[0])]
         rgb = cv2.resize(rgb, size, interpolation=cv2.INTER_AREA)
     return even_light(rgb) if kind == "ink" else rgb
+
+
+def _enlarged(page: Image.Image, long_side: int) -> Image.Image:
+    factor = long_side / max(page.size)
+    size = [max(1, round(side * factor)) for side in page.size]
+    return page.resize((size[0], size[1]), Image.Resampling.BICUBIC)
 
 
 def even_light(rgb: np.ndarray) -> np.ndarray:

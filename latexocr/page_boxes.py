@@ -17,7 +17,9 @@ from latexocr.regions import at_once, fit_to_ink
 from latexocr.rescoring import candidates_from
 
 SMALL_LINE_PX = 20.0  # lines lower than this, as the detector sees them, deserve a closer look
-GOOD_LINE_PX = 34.0  # and are then seen at about this height
+GOOD_LINE_PX = 34.0  # and are then seen at about this height, where the page has the pixels
+ENLARGED_LINE_PX = 28.0  # and at this one where it must be enlarged
+MAX_ENLARGED = 2.0  # times
 MAX_LOOK_PX = 2600  # longest side of a closer look: more takes seconds, and gigabytes
 
 _SAME_LINE = 0.6  # of the lower one of two boxes that is level with the other
@@ -31,15 +33,14 @@ def find_equations(
     """Equations of an upright page, the surest first, fragments of a line joined, boxes tight; with
     them candidates that are not likely, where it is for what is read to decide (rescoring.py).
 
-    Large pictures with small writing are looked at again more closely. Args: found, what
-    find_candidates finds on the page, if it has been looked at already."""
+    Small writing is looked at again more closely. Args: found, what find_candidates finds on the
+    page, if it has been looked at already."""
     found = find_candidates(detector, page) if found is None else found
-    longest, looked_at = max(page.size), detector.config.long_side
-    if longest > looked_at:
-        closer = _closer_look(likely(detector, found), looked_at / longest)
-        if closer > 1:
-            long_side = min(longest, round(closer * looked_at), MAX_LOOK_PX)
-            found = find_candidates(detector, page, long_side)
+    longest = max(page.size)
+    looked_at = min(longest, detector.config.long_side)
+    closer = _closer_look(likely(detector, found), longest, looked_at)
+    if closer > looked_at:
+        found = find_candidates(detector, page, closer)
     whole = join_fragments(likely(detector, found))
     whole += [one for one in found if not _is_likely(detector, one) and not _is_part(one, whole)]
     boxes = at_once(fit_to_ink, page, [one.box for one in whole])
@@ -70,13 +71,18 @@ def _is_part(one: Detection, whole: Sequence[Detection]) -> bool:
     )
 
 
-def _closer_look(found: Sequence[Detection], scale: float) -> float:
-    """By how much more closely to look; 1 if what was found is large enough. scale: pixels of what
-    the detector saw per pixel of the page."""
+def _closer_look(found: Sequence[Detection], longest: int, looked_at: int) -> int:
+    """Longest side at which to look at a page again, pixels; looked_at if what was found is large
+    enough. Args: longest, the page's own; looked_at, that of the first look."""
     if not found:
-        return GOOD_LINE_PX / SMALL_LINE_PX
-    height = scale * float(np.median([one.box[3] - one.box[1] for one in found]))
-    return GOOD_LINE_PX / height if height < SMALL_LINE_PX else 1.0
+        return min(longest, MAX_LOOK_PX, round(looked_at * GOOD_LINE_PX / SMALL_LINE_PX))
+    height = float(np.median([one.box[3] - one.box[1] for one in found]))  # of the page's pixels
+    if height * looked_at / longest >= SMALL_LINE_PX:
+        return looked_at
+    wanted = min(longest, round(longest * GOOD_LINE_PX / height))
+    if height < SMALL_LINE_PX:
+        wanted = round(longest * min(MAX_ENLARGED, ENLARGED_LINE_PX / height))
+    return min(wanted, MAX_LOOK_PX)
 
 
 def join_fragments(found: Sequence[Detection]) -> list[Detection]:

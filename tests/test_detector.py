@@ -8,6 +8,7 @@ import cv2
 import numpy as np
 import pytest
 import torch
+from PIL import Image
 from torch import Tensor, nn
 
 from latexocr.detection_model import DetectorConfig, build_detector, lies_in
@@ -165,6 +166,17 @@ def test_boxes_are_in_pixels_of_the_page_whatever_size_was_looked_at():
     assert len(found) > 3
     assert [one.score for one in found] == pytest.approx(scores.tolist())
     assert np.array([one.box for one in found]) == pytest.approx(4 * boxes.numpy(), abs=0.01)
+
+
+def test_a_page_can_be_looked_at_enlarged():
+    detector, page = tiny_detector(), Image.fromarray(written_page(100, 150))
+    enlarged = page.resize((300, 200), Image.Resampling.BICUBIC)
+    found = detector.detect(page, long_side=300, score_min=0.0)
+    expected = detector.detect(enlarged, score_min=0.0)
+    assert len(found) > 3
+    assert [one.score for one in found] == [one.score for one in expected]
+    boxes = [np.array(one.box) / 2 for one in expected]
+    assert np.array([one.box for one in found]) == pytest.approx(np.array(boxes), abs=0.01)
 
 
 def test_what_is_unlikely_is_not_reported():
