@@ -23,6 +23,7 @@ from torchvision.ops import batched_nms
 
 from latexocr.detection_model import DetectorConfig, build_detector, share_inside
 from latexocr.errors import ModelError
+from latexocr.paper import is_light_on_dark, paper_light
 from latexocr.pictures import Source, load_picture
 
 __all__ = ["Detection", "Detector", "DetectorConfig", "build_detector", "page_pixels"]
@@ -32,11 +33,6 @@ MODEL_TYPE = "latexocr-detector"
 MIN_SIDE_PX = 32  # a narrower picture is padded: the network needs at least one cell
 CONTAINED_SHARE = 0.85  # a box that lies so far in a likelier one is a part of it
 
-_PAPER_SIDE_PX = 300  # size at which the paper's light is estimated
-# Strokes are thinner than the square, in pixels of what the network looks at; between letters there
-# is more room. Greys by which they stand out less are noise.
-_STROKE = np.ones((5, 5), np.uint8)
-_NOISE = 12
 _SHEET_LIGHT = 0.5  # of the brightest light: what is darker is a desk, if no deep shadow
 _SHEET_MIN = 0.02  # of the picture
 
@@ -179,13 +175,11 @@ def even_light(rgb: np.ndarray) -> np.ndarray:
 
     Unlike imaging.ink_map it decides nothing: ruling, table and dirt stay, faint ink too, for the
     network to judge. (H, W, 3) uint8 -> (H, W) uint8, 0 = paper, 255 = the page's darkest ink."""
-    grey = cv2.cvtColor(rgb, cv2.COLOR_RGB2GRAY)
-    paper = _paper_light(grey)
-    if _is_board(grey, paper):
-        rgb, paper = 255 - rgb, 255 - paper
+    if is_light_on_dark(cv2.cvtColor(rgb, cv2.COLOR_RGB2GRAY)):
+        rgb = 255 - rgb
     # The darkest channel sees ink of any colour; grey would lose half of red.
     darkest = cv2.min(cv2.min(rgb[..., 0], rgb[..., 1]), rgb[..., 2])
-    level = _paper_light(darkest)
+    level = paper_light(darkest)
     taken = 1 - cv2.divide(darkest, cv2.max(level, 1), dtype=cv2.CV_32F)
     strongest = _strongest(taken[::2, ::2], level[::2, ::2]) if taken.size else 1.0
     return cv2.convertScaleAbs(np.maximum(taken, 0), alpha=255 / float(np.clip(strongest, 0.1, 1)))
@@ -199,29 +193,6 @@ def _strongest(taken: np.ndarray, level: np.ndarray) -> float:
     on_sheet = taken[cv2.erode(bright, np.ones((rim, rim), np.uint8)) > 0]
     # Of so small a sheet nothing could be read; a picture of no sheet at all counts as one.
     return float(np.quantile(on_sheet if on_sheet.size > _SHEET_MIN * taken.size else taken, 0.995))
-
-
-def _paper_light(grey: np.ndarray) -> np.ndarray:
-    """Grey of what is behind the strokes, (H, W) uint8: a wide median on a small copy."""
-    height, width = grey.shape
-    factor = min(1.0, _PAPER_SIDE_PX / max(height, width))
-    size = [max(1, round(side * factor)) for side in (width, height)]
-    small = cv2.resize(grey, size, interpolation=cv2.INTER_AREA)
-    window = max(3, min(31, max(size) // 12 * 2 + 1))
-    small = cv2.GaussianBlur(cv2.medianBlur(small, window), (0, 0), 2)
-    return cv2.resize(small, (width, height), interpolation=cv2.INTER_LINEAR)
-
-
-def _is_board(grey: np.ndarray, paper: np.ndarray) -> bool:
-    """Is it written in light on dark? What is thin tells: light strokes count for as much as what
-    is behind them is dark, dark ones for as much as that is light. A bright sheet on a dark desk
-    has dark strokes, however much of the picture the desk takes."""
-    apart = [
-        np.maximum(cv2.morphologyEx(grey, kind, _STROKE).astype(np.float32) - _NOISE, 0)
-        for kind in (cv2.MORPH_TOPHAT, cv2.MORPH_BLACKHAT)
-    ]
-    light, dark = apart
-    return float((light * (255.0 - paper)).sum()) > float((dark * paper.astype(np.float32)).sum())
 
 
 def merge_duplicates(boxes: Tensor, scores: Tensor, overlap_max: float) -> tuple[Tensor, Tensor]:

@@ -19,6 +19,7 @@ import numpy as np
 from PIL import Image
 
 from latexocr.errors import ImageError
+from latexocr.paper import is_light_on_dark
 from latexocr.pictures import Source, load_picture
 
 MAX_SIDE_PX = 2000  # of an ink map: more adds time, not legibility, for one equation
@@ -243,15 +244,15 @@ def _near(grey: np.ndarray, level: int) -> np.ndarray:
 
 def _is_dark_mode(grey: np.ndarray, sheet: np.ndarray | None) -> bool:
     """Is the ink lighter than what surrounds it (blackboard, dark screen)?"""
-    paper = _paper(grey, sheet)
-    difference = cv2.subtract(grey, paper, dtype=cv2.CV_16S)
-    # Noise is alike on both sides of the paper's grey; strokes stand out on one.
-    edge = max(12.0, 4 * float(np.median(np.abs(difference[::4, ::4])))) if sheet is None else 0
-    darker = np.maximum(-difference - edge, 0).sum(dtype=np.float64)
-    lighter = np.maximum(difference - edge, 0).sum(dtype=np.float64)
+    if sheet is None:
+        return is_light_on_dark(grey)
+    paper = float(np.median(grey[sheet]))
+    difference = grey.astype(np.int16) - np.int16(paper)
+    darker = np.maximum(-difference, 0).sum(dtype=np.float64)
+    lighter = np.maximum(difference, 0).sum(dtype=np.float64)
     # Dark ink is what people mostly hand in: the lighter the sheet, the more it takes to believe in
-    # light ink, or the rim of a sheet on a table would be taken for it.
-    return lighter > darker * (0.5 + float(np.median(paper)) / 128)
+    # light ink.
+    return lighter > darker * (0.5 + paper / 128)
 
 
 def _paper(grey: np.ndarray, sheet: np.ndarray | None, close: bool = False) -> np.ndarray:

@@ -281,6 +281,15 @@ def test_light_and_colours_do_not_matter(picture):
     assert_same(standardize(LARGE, SYMBOL_PX), prepare(picture, SYMBOL_PX), 0.95, size=0.05)
 
 
+@pytest.mark.parametrize("desk", [25, 60])
+def test_a_sheet_on_a_dark_desk_is_read_like_the_sheet_alone(desk):
+    sheet = as_photo(LARGE, 210, 60, 1)
+    height, width = sheet.shape
+    picture = as_photo(np.zeros((3 * height, 2 * width)), desk, desk, 1)
+    picture[height : 2 * height, width // 2 : width // 2 + width] = sheet
+    assert_same(prepare(sheet, SYMBOL_PX), prepare(picture, SYMBOL_PX), 0.95, size=0.05)
+
+
 def test_dark_mode_equals_light_mode():
     np.testing.assert_array_equal(prepare(INK, SYMBOL_PX), prepare(DARK_ON_LIGHT, SYMBOL_PX))
 
