@@ -44,6 +44,24 @@ def test_saved_and_loaded_it_finds_the_same(tmp_path):
     assert torch.equal(boxes, again) and torch.equal(scores, scores_again)
 
 
+def test_in_eight_bits_it_takes_half_the_room_and_finds_nearly_the_same(tmp_path):
+    detector, page = tiny_detector(), written_page()
+    for name, int8 in (("half", False), ("int8", True)):
+        detector.save_pretrained(tmp_path / name, int8)
+    sizes = [(tmp_path / name / "model.safetensors").stat().st_size for name in ("int8", "half")]
+    assert sizes[0] < 0.75 * sizes[1]  # the tiny one's names take much of its file
+    loaded = Detector.from_pretrained(tmp_path / "int8", device="cpu")
+    for name, value in detector.model.state_dict().items():
+        largest = float(value.abs().max())
+        assert (loaded.model.state_dict()[name] - value).abs().max() <= 0.005 * largest + 1e-4, name
+    scores = [[one.score for one in d.detect(page, score_min=0.0)] for d in (detector, loaded)]
+    assert np.mean(scores[1]) == pytest.approx(np.mean(scores[0]), rel=0.05)
+    loaded.save_pretrained(tmp_path / "again", int8=True)
+    again = Detector.from_pretrained(tmp_path / "again", device="cpu")
+    for name, value in loaded.model.state_dict().items():
+        assert torch.allclose(again.model.state_dict()[name], value, rtol=2e-3, atol=1e-6), name
+
+
 def test_other_weights_find_something_else():
     pixels = page_pixels(written_page(), "ink", 1280)
     found, other = tiny_detector(0).find(pixels)[0], tiny_detector(1).find(pixels)[0]

@@ -19,8 +19,6 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from scipy.optimize import minimize
-from scipy.special import expit
 
 from latexocr.detector import CONFIG_NAME, Detection, Detector
 from latexocr.errors import DataError, ImageError
@@ -30,10 +28,10 @@ from latexocr.quantized import load_quickest
 from latexocr.recognizer import Decoded, Recognizer
 from latexocr.regions import prepare_boxes
 from latexocr.rescoring import FEATURES, MAX_TOKENS, reading_features
+from trainer.calibrate import fit_logistic
 from trainer.data.page_sets import PageExample, load_pages
 from trainer.detection_metrics import PageResult, judge
 
-RIDGE = 1.0  # on the weights of features with a deviation of 1
 LEAST = 100  # candidates: fewer say too little
 
 
@@ -72,30 +70,18 @@ def candidates_of(
 
 
 def fit(candidates: Sequence[Candidate]) -> tuple[list[float], float]:
-    """Weights and offset of the logistic curve, by maximum likelihood with a ridge.
+    """Weights and offset of the logistic curve.
 
     Raises: DataError if there are too few candidates, or none of either kind."""
-    right = np.array([one.is_right for one in candidates], dtype=float)
-    if len(right) < LEAST or right.min() == right.max():
+    right = [one.is_right for one in candidates]
+    if len(right) < LEAST or len(set(right)) < 2:
         raise DataError(
             f"expected at least {LEAST} candidates, equations and others, "
-            f"got {len(right)}, {int(right.sum())} of them equations"
+            f"got {len(right)}, {sum(right)} of them equations"
         )
-    raw = np.array([reading_features(one.found.score, one.reading) for one in candidates])
-    middle, spread = raw.mean(axis=0), raw.std(axis=0) + 1e-9
-    x = np.column_stack([(raw - middle) / spread, np.ones(len(raw))])
-
-    def unlikelihood(weights: np.ndarray) -> tuple[float, np.ndarray]:
-        values = x @ weights
-        # log(1 + exp(v)) - right * v, which does not overflow
-        loss = np.logaddexp(0, values) - right * values
-        penalty = RIDGE * np.append(weights[:-1], 0)
-        gradient = x.T @ (expit(values) - right) + penalty
-        return float(loss.sum() + weights @ penalty / 2), gradient
-
-    found = minimize(unlikelihood, np.zeros(x.shape[1]), jac=True).x
-    weights = found[:-1] / spread
-    return weights.tolist(), float(found[-1] - weights @ middle)
+    features = [reading_features(one.found.score, one.reading) for one in candidates]
+    weights, offset = fit_logistic(np.array(features), right)
+    return weights.tolist(), offset
 
 
 def main() -> None:
