@@ -255,19 +255,17 @@ def _is_dark_mode(grey: np.ndarray, sheet: np.ndarray | None) -> bool:
     return lighter > darker * (0.5 + paper / 128)
 
 
-def _paper(grey: np.ndarray, sheet: np.ndarray | None, close: bool = False) -> np.ndarray:
-    """Grey of the paper below the ink, uint8 (H, W): a wide median, on a small copy.
-
-    close: fill dark strokes first, so that the median also holds where they are dense."""
+def _paper(grey: np.ndarray, sheet: np.ndarray | None) -> np.ndarray:
+    """Grey of the paper below the ink, uint8 (H, W): a wide median, on a small copy. Dark strokes
+    are filled first, so that the median also holds where they are dense."""
     if sheet is not None:
         return np.full_like(grey, np.median(grey[sheet]))
     factor = min(1.0, 400 / max(grey.shape))
     width, height = (max(1, round(side * factor)) for side in grey.shape[::-1])
     small = cv2.resize(grey, (width, height), interpolation=cv2.INTER_AREA)
-    if close:
-        stroke = int(np.clip(min(width, height) // 5, 9, 25))
-        kernel = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (stroke, stroke))
-        small = cv2.morphologyEx(small, cv2.MORPH_CLOSE, kernel)
+    stroke = int(np.clip(min(width, height) // 5, 9, 25))
+    kernel = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (stroke, stroke))
+    small = cv2.morphologyEx(small, cv2.MORPH_CLOSE, kernel)
     window = max(width, height) // 8 * 2 + 1
     small = cv2.GaussianBlur(cv2.medianBlur(small, window), (0, 0), 2)
     return cv2.resize(small, grey.shape[::-1], interpolation=cv2.INTER_LINEAR)
@@ -275,7 +273,7 @@ def _paper(grey: np.ndarray, sheet: np.ndarray | None, close: bool = False) -> n
 
 def _ink_depth(grey: np.ndarray, sheet: np.ndarray | None) -> np.ndarray:
     """How much of the paper's light the ink takes: uint8 (H, W), 0 = paper, 255 = black."""
-    paper = np.maximum(_paper(grey, sheet, close=True), 1)
+    paper = np.maximum(_paper(grey, sheet), 1)
     light = cv2.divide(grey, paper, dtype=cv2.CV_32F)  # 1 = paper, less = ink
     light[_beside_sheet(paper)] = 1
     # Paper is most of the picture; what is brighter than it can only be noise, and ink must be
