@@ -23,7 +23,7 @@ from torchvision.ops import batched_nms
 
 from latexocr.detection_model import DetectorConfig, build_detector, share_inside
 from latexocr.errors import ModelError
-from latexocr.paper import is_light_on_dark, paper_light
+from latexocr.paper import is_light_on_dark, limited, paper_light
 from latexocr.pictures import Source, load_picture
 
 __all__ = ["Detection", "Detector", "DetectorConfig", "build_detector", "page_pixels"]
@@ -188,11 +188,7 @@ def page_pixels(page: Image.Image | np.ndarray, kind: str, long_side: int) -> np
     Args: page, RGB; kind, as DetectorConfig.input; long_side, the longest side is reduced to it and
         never enlarged, pixels.
     Returns: (H, W) uint8, 0 = paper, for ink, or (H, W, 3) uint8 for rgb."""
-    rgb = np.asarray(page)
-    factor = long_side / max(rgb.shape[:2])
-    if factor < 1:
-        size = [max(1, round(side * factor)) for side in (rgb.shape[1], rgb.shape[0])]
-        rgb = cv2.resize(rgb, size, interpolation=cv2.INTER_AREA)
+    rgb = limited(np.asarray(page), long_side)
     return even_light(rgb) if kind == "ink" else rgb
 
 

@@ -19,7 +19,7 @@ import numpy as np
 from PIL import Image
 
 from latexocr.errors import ImageError
-from latexocr.paper import is_light_on_dark
+from latexocr.paper import is_light_on_dark, limited
 from latexocr.pictures import Source, load_picture
 
 MAX_SIDE_PX = 2000  # of an ink map: more adds time, not legibility, for one equation
@@ -59,7 +59,7 @@ def ink_map(
         that go on beyond them are the paper's; max_side in pixels.
     Returns: (H, W) uint8, 0 = paper, 255 = full ink, all 0 for a blank picture. H and W are those
         of the picture, or smaller by one factor where its longest side exceeds max_side."""
-    rgb = _limited(np.asarray(picture.convert("RGB")), max_side)
+    rgb = limited(np.asarray(picture.convert("RGB")), max_side)
     grey = cv2.cvtColor(rgb, cv2.COLOR_RGB2GRAY)
     sheet = _flat_sheet(grey)
     if _is_dark_mode(grey, sheet):
@@ -212,14 +212,6 @@ def _normalize_contrast(ink: np.ndarray, max_gain: float = _MAX_GAIN) -> np.ndar
 
 
 # ---- from picture to ink ------------------------------------------------------------------------
-
-
-def _limited(rgb: np.ndarray, max_side: float) -> np.ndarray:
-    factor = max_side / max(rgb.shape[:2])
-    if factor >= 1:
-        return rgb
-    size = (max(1, round(rgb.shape[1] * factor)), max(1, round(rgb.shape[0] * factor)))
-    return cv2.resize(rgb, size, interpolation=cv2.INTER_AREA)
 
 
 def _flat_sheet(grey: np.ndarray) -> np.ndarray | None:

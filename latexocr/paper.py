@@ -16,10 +16,20 @@ _STROKE = np.ones((5, 5), np.uint8)
 _NOISE = 12  # greys by which what stands out less does not count
 
 
+def limited(pixels: np.ndarray, max_side: float) -> np.ndarray:
+    """(H, W) or (H, W, 3) uint8, reduced by one factor until its longest side is max_side at most;
+    never enlarged."""
+    factor = max_side / max(pixels.shape[:2])
+    if factor >= 1:
+        return pixels
+    size = [max(1, round(length * factor)) for length in pixels.shape[1::-1]]
+    return cv2.resize(pixels, size, interpolation=cv2.INTER_AREA)
+
+
 def paper_light(grey: np.ndarray) -> np.ndarray:
     """Grey of what is behind the strokes, (H, W) uint8: a wide median on a small copy."""
     height, width = grey.shape
-    small = _reduced(grey, _LIGHT_SIDE_PX)
+    small = limited(grey, _LIGHT_SIDE_PX)
     window = max(3, min(31, max(small.shape) // 12 * 2 + 1))
     small = cv2.GaussianBlur(cv2.medianBlur(small, window), (0, 0), 2)
     return cv2.resize(small, (width, height), interpolation=cv2.INTER_LINEAR)
@@ -33,7 +43,7 @@ def is_light_on_dark(grey: np.ndarray) -> bool:
     however much of the picture the desk takes."""
     light = dark = 0.0
     for side in _SIDES_PX:
-        small = _reduced(grey, side)
+        small = limited(grey, side)
         paper = paper_light(small).astype(np.float32)
         light += float((_thin(small, cv2.MORPH_TOPHAT) * (255 - paper)).sum())
         dark += float((_thin(small, cv2.MORPH_BLACKHAT) * paper).sum())
@@ -43,9 +53,3 @@ def is_light_on_dark(grey: np.ndarray) -> bool:
 def _thin(grey: np.ndarray, kind: int) -> np.ndarray:
     """How far what is thinner than _STROKE stands out, beyond noise: float32 (H, W)."""
     return np.maximum(cv2.morphologyEx(grey, kind, _STROKE).astype(np.float32) - _NOISE, 0)
-
-
-def _reduced(grey: np.ndarray, side: int) -> np.ndarray:
-    factor = min(1.0, side / max(grey.shape))
-    size = [max(1, round(length * factor)) for length in grey.shape[::-1]]
-    return cv2.resize(grey, size, interpolation=cv2.INTER_AREA)
