@@ -32,7 +32,7 @@ CONFIG_NAME, WEIGHTS_NAME = "config.json", "model.safetensors"
 MODEL_TYPE = "latexocr-detector"
 STEP = ".int8_step"  # what the name of a weight in eight bits has added, for the size of its steps
 MIN_SIDE_PX = 32  # a narrower picture is padded: the network needs at least one cell
-CONTAINED_SHARE = 0.85  # a box that lies so far in a likelier one is a part of it
+CONTAINED_SHARE = 0.85  # of two boxes, one so far in the other, the less likely one is wrong
 
 _SHEET_LIGHT = 0.5  # of the brightest light: what is darker is a desk, if no deep shadow
 _SHEET_MIN = 0.02  # of the picture
@@ -224,14 +224,16 @@ def _strongest(taken: np.ndarray, level: np.ndarray) -> float:
 
 
 def merge_duplicates(boxes: Tensor, scores: Tensor, overlap_max: float) -> tuple[Tensor, Tensor]:
-    """Without boxes that overlap a likelier one, or lie in it; the likeliest first.
+    """Without boxes that overlap a likelier one, lie in it or hold it; the likeliest first.
 
     Args: boxes (N, 4), scores (N,)."""
     keep = batched_nms(boxes, scores, torch.zeros(len(boxes), dtype=torch.int64), overlap_max)
     boxes, scores = boxes[keep], scores[keep]
-    if not len(boxes):
-        return boxes, scores
-    inside = share_inside(boxes, boxes) > CONTAINED_SHARE  # i lies in j
-    likelier = torch.ones_like(inside).tril(-1)
-    is_part = (inside & likelier).any(dim=1)
-    return boxes[~is_part], scores[~is_part]
+    inside = share_inside(boxes, boxes)
+    is_same = torch.maximum(inside, inside.T) > CONTAINED_SHARE
+    kept: list[int] = []
+    for i in range(len(boxes)):
+        # What is not kept itself takes nothing away: it may hold several that are likely.
+        if not is_same[i, kept].any():
+            kept.append(i)
+    return boxes[kept], scores[kept]

@@ -16,7 +16,7 @@ from latexocr.detector import Detection, Detector
 from latexocr.regions import at_once, fit_to_ink
 from latexocr.rescoring import candidates_from
 
-SMALL_LINE_PX = 20.0  # lines lower than this, as the detector sees them, deserve a closer look
+SMALL_LINE_PX = 24.0  # lines lower than this, as the detector sees them, deserve a closer look
 GOOD_LINE_PX = 34.0  # and are then seen at about this height, where the page has the pixels
 ENLARGED_LINE_PX = 28.0  # and at this one where it must be enlarged
 MAX_ENLARGED = 2.0  # times

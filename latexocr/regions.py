@@ -32,6 +32,7 @@ _SIDES = 2.0  # of the box's height, looked at on the left and on the right
 _SIDES_MIN = 0.15  # and at least so much of its width: lines must be seen to go on
 _ABOVE = 0.6  # of the box's height, looked at above and below
 _REACH = 0.25  # of the box's height, by which a side moves outwards at most
+_SHRINK = 0.2  # and inwards: what is blank farther in may be faint ink that was taken for paper
 # A photo shows most writing larger than anything needs it. So a small copy is looked at first, and
 # a larger one only where its symbols are lower than this, in pixels.
 _FIRST_LOOK_PX = 640  # longest side
@@ -107,7 +108,7 @@ def _around(page: Image.Image, box: Box) -> tuple[int, int, int, int]:
 
 def fit_to_ink(page: Image.Image, box: Box) -> Box:
     """A box whose sides lie at its ink. A side stays where the ink goes on far beyond it, as where
-    lines of writing touch. Arguments as prepare_box."""
+    lines of writing touch, or begins far within. Arguments as prepare_box."""
     try:
         ink = own_ink(page, box)
     except ImageError:
@@ -122,9 +123,9 @@ def fit_to_ink(page: Image.Image, box: Box) -> Box:
         left + scale * (columns[-1] + 1), top + scale * (rows[-1] + 1),
     )  # fmt: skip
     outwards = (box[0] - found[0], box[1] - found[1], found[2] - box[2], found[3] - box[3])
-    reach = _REACH * (box[3] - box[1])
+    height = box[3] - box[1]
     return tuple(
-        float(new if out <= reach else old)
+        float(new if -_SHRINK * height <= out <= _REACH * height else old)
         for old, new, out in zip(box, found, outwards, strict=True)
     )
 

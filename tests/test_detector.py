@@ -214,7 +214,13 @@ def test_what_is_unlikely_is_not_reported():
         pytest.param([(0, 0, 10, 10), (20, 0, 30, 10)], [0.5, 0.9], [1, 0], id="apart, by score"),
         pytest.param([(0, 0, 10, 10), (0, 0, 10, 8)], [0.9, 0.5], [0], id="duplicate"),
         pytest.param([(0, 0, 100, 20), (5, 5, 15, 15)], [0.9, 0.5], [0], id="part of a likelier"),
-        pytest.param([(0, 0, 100, 20), (5, 5, 15, 15)], [0.5, 0.9], [1, 0], id="part is likelier"),
+        pytest.param([(0, 0, 100, 20), (5, 5, 15, 15)], [0.5, 0.9], [1], id="holds a likelier"),
+        pytest.param(
+            [(0, 0, 100, 10), (0, 0, 40, 10), (60, 0, 100, 10)],
+            [0.9, 0.95, 0.7],
+            [1, 2],
+            id="what goes takes nothing away",
+        ),
         pytest.param([(0, 0, 20, 10), (15, 0, 40, 10)], [0.9, 0.5], [0, 1], id="overlap a little"),
     ],
 )

@@ -117,7 +117,7 @@ def test_a_box_without_ink_says_so(box, said):
     ("change", "expected"),
     [
         pytest.param((0, 0, 0, 0), (0, 0, 0, 0), id="tight already"),
-        pytest.param((-40, -15, 60, 12), (0, 0, 0, 0), id="far too large"),
+        pytest.param((-8, -6, 9, 7), (0, 0, 0, 0), id="too large"),
         pytest.param((6, 5, -8, -4), (0, 0, 0, 0), id="cuts a little off"),
     ],
 )
@@ -132,6 +132,11 @@ def test_a_side_stays_where_ink_goes_on_far_beyond_it():
     middle = (BOX[0] + BOX[2]) // 2
     ImageDraw.Draw(sheet).line([(middle, BOX[3] - 8), (middle, 390)], fill="black", width=5)
     assert fit_to_ink(sheet, BOX)[3] == BOX[3]
+
+
+def test_a_side_stays_where_ink_begins_far_within():
+    given = (BOX[0] - 60, *BOX[1:])
+    assert fit_to_ink(page(), given)[0] == given[0]
 
 
 def test_where_nothing_is_written_a_box_stays():
