@@ -40,6 +40,8 @@ _LEGIBLE_PX = 34.0
 _WORTH_REDUCING = 1.5  # times the first look: what is smaller is as quickly seen in all its pixels
 _INK = 60  # of 255, from which on ink counts for the box
 _FOREIGN, _OWN = 0.3, 0.7  # shares of the ink of a piece that lie in the box; cut in two between
+# Of the box's height: farther beyond it goes no symbol, but ruling does that its symbols touch.
+_FAR = 0.5
 
 
 def prepare_box(page: Image.Image, box: Box, symbol_px: float, margin: float = 0.08) -> np.ndarray:
@@ -67,8 +69,8 @@ def prepare_boxes(
 
 def own_ink(page: Image.Image, box: Box, margin: float = 0.08) -> np.ndarray:
     """Ink map of what stands in a box, (H, W) uint8, 0 = paper: connected pieces of ink that are
-    mostly in the box, as far as they reach; those that are half in it are cut. Where the page shows
-    them far larger than is needed to read them, its pixels are larger than the page's.
+    mostly in the box, as far as symbols reach; those that are half in it are cut. Where the page
+    shows them far larger than is needed to read them, its pixels are larger than the page's.
 
     Arguments as prepare_box. Raises: ImageError if the box lies outside the page."""
     room = margin * (box[3] - box[1]) + 1
@@ -79,15 +81,23 @@ def own_ink(page: Image.Image, box: Box, margin: float = 0.08) -> np.ndarray:
     around = page.crop(outer)
     own = ((inner[0] - outer[0]) / around.width, (inner[2] - outer[0]) / around.width)
     ink = _legible_ink(around, own)
-    factor = ink.shape[1] / around.width
-    left, top, right, bottom = (round((inner[i] - outer[i % 2]) * factor) for i in range(4))
-    inside = np.zeros(ink.shape, bool)
-    inside[top:bottom, left:right] = True
+    far = _FAR * (box[3] - box[1])
+    inside = _mask(inner, outer, ink)
+    near = _mask(widened(box, far, far, page.size), outer, ink)
     n_pieces, labels = cv2.connectedComponents((ink > 0).astype(np.uint8), connectivity=8)
     total = np.bincount(labels.ravel(), ink.ravel(), n_pieces)
     share = np.bincount(labels.ravel(), (ink * inside).ravel(), n_pieces) / np.maximum(total, 1)
-    is_kept = (share >= _OWN)[labels] | ((share > _FOREIGN)[labels] & inside)
+    is_kept = ((share >= _OWN)[labels] & near) | ((share > _FOREIGN)[labels] & inside)
     return np.where(is_kept, ink, 0)
+
+
+def _mask(box: Box, outer: Box, ink: np.ndarray) -> np.ndarray:
+    """Where a box of the page lies in the ink map of what is around it: (H, W) bool."""
+    factor = ink.shape[1] / (outer[2] - outer[0])
+    left, top, right, bottom = (max(0, round((box[i] - outer[i % 2]) * factor)) for i in range(4))
+    mask = np.zeros(ink.shape, bool)
+    mask[top:bottom, left:right] = True
+    return mask
 
 
 def _legible_ink(picture: Image.Image, own: tuple[float, float]) -> np.ndarray:

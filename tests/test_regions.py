@@ -101,6 +101,15 @@ def test_what_touches_the_next_line_is_cut_between_them():
     assert height == pytest.approx(BOX[3] - BOX[1], abs=4)
 
 
+def test_what_symbols_touch_is_cut_off_far_beyond_the_box():
+    sheet = page()
+    bend, end = (BOX[2] - 10, BOX[3] - 8), (BOX[2] + 40, BOX[3] + 15)
+    ImageDraw.Draw(sheet).line([(BOX[0] + 30, BOX[1] + 2), bend, end], fill="black", width=3)
+    columns = np.flatnonzero(own_ink(sheet, BOX).max(axis=0))
+    beyond = columns[-1] + 1 - columns[0] - (BOX[2] - BOX[0])
+    assert beyond == pytest.approx(0.5 * (BOX[3] - BOX[1]), abs=3)
+
+
 @pytest.mark.parametrize(
     ("box", "said"),
     [
