@@ -252,13 +252,11 @@ def _paper(grey: np.ndarray, sheet: np.ndarray | None) -> np.ndarray:
     are filled first, so that the median also holds where they are dense."""
     if sheet is not None:
         return np.full_like(grey, np.median(grey[sheet]))
-    factor = min(1.0, 400 / max(grey.shape))
-    width, height = (max(1, round(side * factor)) for side in grey.shape[::-1])
-    small = cv2.resize(grey, (width, height), interpolation=cv2.INTER_AREA)
-    stroke = int(np.clip(min(width, height) // 5, 9, 25))
+    small = limited(grey, 400)
+    stroke = int(np.clip(min(small.shape) // 5, 9, 25))
     kernel = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (stroke, stroke))
     small = cv2.morphologyEx(small, cv2.MORPH_CLOSE, kernel)
-    window = max(width, height) // 8 * 2 + 1
+    window = max(small.shape) // 8 * 2 + 1
     small = cv2.GaussianBlur(cv2.medianBlur(small, window), (0, 0), 2)
     return cv2.resize(small, grey.shape[::-1], interpolation=cv2.INTER_LINEAR)
 
