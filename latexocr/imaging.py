@@ -59,8 +59,7 @@ def ink_map(
         that go on beyond them are the paper's; max_side in pixels.
     Returns: (H, W) uint8, 0 = paper, 255 = full ink, all 0 for a blank picture. H and W are those
         of the picture, or smaller by one factor where its longest side exceeds max_side."""
-    rgb = limited(np.asarray(picture.convert("RGB")), max_side)
-    grey = cv2.cvtColor(rgb, cv2.COLOR_RGB2GRAY)
+    rgb, grey = _rgb_and_grey(picture, max_side)
     sheet = _flat_sheet(grey)
     if _is_dark_mode(grey, sheet):
         rgb = 255 - rgb
@@ -68,6 +67,12 @@ def ink_map(
     darkest = cv2.min(cv2.min(rgb[..., 0], rgb[..., 1]), rgb[..., 2])
     depth = _ink_depth(darkest, sheet)
     return _full_contrast(_without_dirt(depth, sheet is not None, own))
+
+
+def is_photo(picture: Image.Image) -> bool:
+    """Whether a picture has the greys of a photo, and no paper of one single grey: no drawing,
+    screenshot or clean scan. Args: picture in RGB."""
+    return _flat_sheet(_rgb_and_grey(picture, MAX_SIDE_PX)[1]) is None
 
 
 def prepare(source: Source, symbol_px: float) -> np.ndarray:
@@ -212,6 +217,12 @@ def _normalize_contrast(ink: np.ndarray, max_gain: float = _MAX_GAIN) -> np.ndar
 
 
 # ---- from picture to ink ------------------------------------------------------------------------
+
+
+def _rgb_and_grey(picture: Image.Image, max_side: float) -> tuple[np.ndarray, np.ndarray]:
+    """(H, W, 3) and (H, W) uint8, no larger than max_side."""
+    rgb = limited(np.asarray(picture.convert("RGB")), max_side)
+    return rgb, cv2.cvtColor(rgb, cv2.COLOR_RGB2GRAY)
 
 
 def _flat_sheet(grey: np.ndarray) -> np.ndarray | None:

@@ -29,6 +29,7 @@ from latexocr.latex import is_valid, pretty
 from latexocr.modeling import COARSE_STRIDE, STRIDE, RecognizerModel
 from latexocr.pictures import Source
 from latexocr.places import Place
+from latexocr.spelled import Token, with_names
 from latexocr.views import LARGEST, first_view, views
 
 PIXEL_BUDGET = 400_000  # padded pixels per batch: more saves nothing on a CPU and costs memory
@@ -315,22 +316,30 @@ class Recognizer:
         ceiling = 1.0  # none is surer than those that the search prefers to it
         for candidate in ordered:
             ceiling = min(ceiling, self.confidence(candidate))
-            unique.setdefault(self._pretty(candidate), ceiling)
+            unique.setdefault(_pretty(candidate), ceiling)
         (latex, confidence), *others = unique.items()
         best = ordered[0]
-        # Not strict: what decodes in another way may know no probabilities.
-        tokens = list(zip(best.canonical.split(), best.token_probabilities, strict=False))
+        # What decodes in another way may know no probabilities.
+        tokens = _tokens(best) if best.token_probabilities else []
         return Reading(latex, confidence, others[:n_alternatives], tokens)
-
-    def _pretty(self, candidate: Decoded) -> str:
-        try:
-            return pretty(candidate.canonical)
-        except TexError:
-            return candidate.canonical  # better an odd formula to correct than none
 
     def confidence(self, candidate: Decoded) -> float:
         """Estimate from 0 to 1 that a reading is right in every token: see confidence.py."""
         return confidence_of(self.model.config, candidate)
+
+
+def _tokens(candidate: Decoded) -> list[Token]:
+    tokens = candidate.canonical.split()
+    known = candidate.token_probabilities or (1.0,) * len(tokens)
+    return with_names(list(zip(tokens, known, strict=True)))
+
+
+def _pretty(candidate: Decoded) -> str:
+    latex = " ".join(token for token, _ in _tokens(candidate))
+    try:
+        return pretty(latex)
+    except TexError:
+        return latex  # better an odd formula to correct than none
 
 
 def _scaled(places: Sequence[Place], by: Sequence[float]) -> tuple[Place, ...]:

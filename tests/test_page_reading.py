@@ -15,6 +15,7 @@ from latexocr.errors import ImageError
 from latexocr.page_boxes import find_equations, join_fragments
 from latexocr.pdf import MAX_SIDE_PX, pdf_pages
 from latexocr.pipeline import LatexOCR, page_as_json
+from latexocr.recognizer import SURE
 from tests.conftest import draw
 from tests.fakes import FixedFinder, InkFinder, decode_if_upright
 
@@ -36,6 +37,65 @@ def page_of(lines: tuple[str, ...] = LINES, size: tuple[int, int] = (700, 520)) 
     for i, letters in enumerate(lines):
         page.paste(draw(letters), (40, 20 + 120 * i))
     return page
+
+
+# --- One equation, and more in view --------------------------------------------------------------
+
+
+def photo_of(*lines: str) -> Image.Image:
+    """Lines on paper of uneven light, and on the right a row of blots as high as all of it."""
+    grey = np.asarray(page_of(lines).convert("L")) * np.linspace(0.6, 0.95, 700)
+    grey[20:500:40, 600:690] = grey[30:500:40, 600:690] = 0
+    noise = np.random.default_rng(0).normal(0, 2, grey.shape)
+    return Image.fromarray(np.clip(grey + noise, 0, 255).astype(np.uint8)).convert("RGB")
+
+
+def box_of(line: str) -> tuple[float, ...]:
+    (found,) = InkFinder().detect(page_of((line,)))
+    return found.box
+
+
+def test_the_equation_of_a_photo_is_looked_for_where_all_of_it_is_doubtful(ocr):
+    ocr.detector = FixedFinder([])
+    seen = ocr.read(photo_of("xxxlll"))
+    ocr.detector = FixedFinder([box_of("xxxlll")])
+    reading = ocr.read(photo_of("xxxlll"))
+    assert reading.confidence > SURE > seen.confidence
+    assert ocr.read_batch([photo_of("xxxlll")] * 2) == [reading] * 2
+
+
+def test_several_equations_of_a_photo_are_read_as_one(ocr):
+    ocr.detector = FixedFinder([])
+    seen = ocr.read(photo_of("xxxlll"))
+    x0, y0, x1, y1 = box_of("xxxlll")
+    ocr.detector = FixedFinder([(x0, y0, x1, y1), (x0, y0 + 300, x1, y1 + 300)])
+    assert ocr.read(photo_of("xxxlll")) == seen
+
+
+def test_what_is_found_in_a_photo_counts_only_if_it_is_surer(ocr):
+    ocr.detector = FixedFinder([])
+    seen = ocr.read(photo_of("xxxlll"))
+    ocr.detector = FixedFinder([(600.0, 0.0, 700.0, 520.0)])
+    assert ocr.read(photo_of("xxxlll")) == seen
+
+
+@pytest.mark.parametrize(
+    ("picture", "n_alternatives"),
+    [
+        pytest.param(photo_of("xxxlll"), 0, id="the quickest way"),
+        pytest.param(page_of(("xl",)).resize((350, 900)), 3, id="a doubtful drawing"),
+        pytest.param(page_of(("xxxlll",)), 3, id="what is sure"),
+    ],
+)
+def test_nothing_is_looked_for_where_it_need_not_be(ocr, picture, n_alternatives):
+    ocr.read(picture, n_alternatives)
+    assert ocr.detector.looks == []
+
+
+def test_a_photo_without_ink_of_its_own_says_so(ocr):
+    ocr.detector = FixedFinder([])
+    with pytest.raises(ImageError, match="no ink"):
+        ocr.read(Image.new("RGB", (300, 200), "white"))
 
 
 # --- Turns ---------------------------------------------------------------------------------------
