@@ -18,19 +18,27 @@ from latexocr.boxes import Box, quarter_turn, turned_back
 from latexocr.detector import Detection, Detector
 from latexocr.errors import ImageError, ModelError, PartMissingError
 from latexocr.hub import resolve
-from latexocr.imaging import is_photo, prepare
+from latexocr.imaging import ink_map, is_photo, prepare, standardize
 from latexocr.page_boxes import find_candidates, find_equations, likely
 from latexocr.pictures import Source, load_picture
 from latexocr.quantized import load_quickest
 from latexocr.reading_order import reading_order
 from latexocr.recognizer import MAX_NEW_TOKENS, SURE, Decoded, Reading
-from latexocr.regions import prepare_box, prepare_boxes
+from latexocr.regions import inked_box, prepare_box, prepare_boxes
 from latexocr.rescoring import ACCEPTED, MAX_TOKENS, OBVIOUS, rescored
 
 READ_TOGETHER = 8  # equations of a page, between two reports of progress
 # So many of these groups are read at a time: a step of decoding is too little work for two cores,
 # and Python's share of it can only use one.
 READERS = 2
+# By so much confidence what is found in a photo must be surer than what is read of all of it. With
+# less, parts of lines in closely cropped photos are taken for all of them.
+SURER = 0.1
+# A picture in which not more than one equation was found may be one as a whole: one that is not
+# higher than so many of its symbols, as likely one as what a detector gives this score,
+WHOLE_SYMBOLS, WHOLE_SCORE = 8, 0.6
+# and not so much less sure than what was found: that may be a part of it.
+WHOLE_BEHIND = 0.2
 # Equations by which is judged whether a page stands upright, and tokens of each; what does not may
 # be read without end.
 SAMPLE, SAMPLE_TOKENS = 4, 24
@@ -40,9 +48,6 @@ CERTAIN = 0.78
 # From here on it does if upside down reads so much worse. Of the same photos lying on their side
 # the likeliest reached 0.67.
 LIKELY, AHEAD = 0.7, 1.15
-# By so much confidence what is found in a photo must be surer than what is read of all of it. With
-# less, parts of lines in closely cropped photos are taken for all of them.
-SURER = 0.1
 # How much more that says than how much was found, where no turn is certain: with less than 4, some
 # of the same photos were read lying on their side.
 CONVICTION = 4
@@ -154,7 +159,8 @@ class LatexOCR:
         """Find the equations of a page and read them. A blank page has none.
 
         A page that lies sideways or upside down is turned for reading; boxes are those of the
-        picture as it was given. Without a detector the whole picture is taken for one equation.
+        picture as it was given. A picture that is one equation from side to side is read as one;
+        without a detector every picture is.
         Raises: ImageError if the picture cannot be decoded."""
         picture = load_picture(image)
         if self.detector is None:
@@ -170,7 +176,37 @@ class LatexOCR:
             for (i, block), reading in zip(order, readings, strict=True)
             if not isinstance(reading, ImageError)  # a box without ink: nothing to read
         ]
-        return Page(picture.width, picture.height, equations, turn)
+        page = Page(picture.width, picture.height, equations, turn)
+        return page if len(equations) > 1 else self._or_whole(page, picture, n_alternatives)
+
+    def _or_whole(self, page: Page, picture: Image.Image, n_alternatives: int) -> Page:
+        """The page, on which one equation was found or none, or all of its picture as one equation
+        where that is mathematics and about as sure."""
+        found = max((one.reading.confidence for one in page.equations), default=0.0)
+        whole = self._whole(picture, n_alternatives)
+        if whole is None or whole.reading.confidence < found - WHOLE_BEHIND:
+            return page
+        return Page(page.width, page.height, [whole])
+
+    def _whole(self, picture: Image.Image, n_alternatives: int) -> Equation | None:
+        """All of a picture as one equation; None if it is too high for one, or no mathematics."""
+        if self.detector is None or not self.detector.config.rescore_weights:
+            return None
+        ink = ink_map(picture)
+        box = inked_box(ink)
+        if box is None:
+            return None
+        prepared = standardize(ink, self.recognizer.symbol_px)
+        if len(prepared) > WHOLE_SYMBOLS * self.recognizer.symbol_px:
+            return None
+        candidates = self.recognizer.decode([prepared], n_alternatives + 1)
+        best = candidates[0][0]
+        (chance,) = rescored(self.detector.config, [WHOLE_SCORE], [best])
+        if chance < ACCEPTED:
+            return None
+        scale = picture.width / ink.shape[1]
+        (reading,) = self.recognizer.readings(candidates, n_alternatives)
+        return Equation(tuple(scale * side for side in box), chance, reading)
 
     def find(self, image: Source) -> list[Detection]:
         """The equations of an upright page, the surest first, read no further than it takes to know

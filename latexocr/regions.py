@@ -123,21 +123,26 @@ def fit_to_ink(page: Image.Image, box: Box) -> Box:
         ink = own_ink(page, box)
     except ImageError:
         return box
-    rows, columns = np.flatnonzero(ink.max(axis=1) > _INK), np.flatnonzero(ink.max(axis=0) > _INK)
-    if not len(rows):
+    inked = inked_box(ink)
+    if inked is None:
         return box
     left, top, right, _ = _around(page, box)
     scale = (right - left) / ink.shape[1]
-    found = (
-        left + scale * columns[0], top + scale * rows[0],
-        left + scale * (columns[-1] + 1), top + scale * (rows[-1] + 1),
-    )  # fmt: skip
+    found = tuple(scale * side + (left, top)[i % 2] for i, side in enumerate(inked))
     outwards = (box[0] - found[0], box[1] - found[1], found[2] - box[2], found[3] - box[3])
     height = box[3] - box[1]
     return tuple(
         float(new if -_SHRINK * height <= out <= _REACH * height else old)
         for old, new, out in zip(box, found, outwards, strict=True)
     )
+
+
+def inked_box(ink: np.ndarray) -> Box | None:
+    """Box of what counts as ink in an ink map (H, W), in its pixels; None if nothing does."""
+    rows, columns = np.flatnonzero(ink.max(axis=1) > _INK), np.flatnonzero(ink.max(axis=0) > _INK)
+    if not len(rows):
+        return None
+    return float(columns[0]), float(rows[0]), float(columns[-1] + 1), float(rows[-1] + 1)
 
 
 def at_once(

@@ -2,6 +2,8 @@
 
 import io
 import json
+import math
+from pathlib import Path
 
 import numpy as np
 import pypdfium2
@@ -15,7 +17,7 @@ from latexocr.errors import ImageError
 from latexocr.page_boxes import find_equations, join_fragments
 from latexocr.pdf import MAX_SIDE_PX, pdf_pages
 from latexocr.pipeline import LatexOCR, page_as_json
-from latexocr.recognizer import SURE
+from latexocr.recognizer import SURE, Decoded
 from tests.conftest import draw
 from tests.fakes import FixedFinder, InkFinder, decode_if_upright
 
@@ -96,6 +98,82 @@ def test_a_photo_without_ink_of_its_own_says_so(ocr):
     ocr.detector = FixedFinder([])
     with pytest.raises(ImageError, match="no ink"):
         ocr.read(Image.new("RGB", (300, 200), "white"))
+
+
+# --- A picture that is one equation --------------------------------------------------------------
+
+LINE = "xxxlllxxx"
+CONFIG = json.loads(Path("latexocr/weights/detector/config.json").read_text("utf-8"))
+CURVE = {name: CONFIG[name] for name in ("rescore_weights", "rescore_offset")}
+
+
+def line_ocr(model_folder, monkeypatch, boxes, whole="x = x", part="x", whole_is=0.9, part_is=0.9):
+    """Finds given boxes, and reads one text in lines that are long and another in shorter ones,
+    each token with the same probability."""
+
+    def decode(pictures, n_beams=1, max_new_tokens=0):
+        found = []
+        for picture in pictures:
+            is_long = picture.shape[1] > 6 * picture.shape[0]
+            text, share = (whole, whole_is) if is_long else (part, part_is)
+            n = len(text.split())
+            one = Decoded(text, (n + 1) * math.log(share), n + 1, (share,) * n)
+            found.append([one] * n_beams)
+        return found
+
+    ocr = LatexOCR(model_folder, device="cpu")
+    ocr.detector = FixedFinder(boxes, **CURVE)
+    monkeypatch.setattr(ocr.recognizer, "decode", decode)
+    return ocr
+
+
+def part_of(line: str) -> tuple[float, ...]:
+    x0, y0, x1, y1 = box_of(line)
+    return x0, y0, x0 + (x1 - x0) / 3, y1
+
+
+def test_a_line_in_which_nothing_was_found_is_read_as_a_whole(model_folder, monkeypatch):
+    ocr = line_ocr(model_folder, monkeypatch, [])
+    (equation,) = ocr.read_page(page_of((LINE,))).equations
+    assert equation.reading.latex == "x = x"
+    assert equation.box == pytest.approx(box_of(LINE), abs=2)
+    assert 0.5 <= equation.score <= 1
+
+
+def test_a_photo_of_many_pixels_has_the_box_in_its_own(model_folder, monkeypatch):
+    ocr = line_ocr(model_folder, monkeypatch, [])
+    large = page_of((LINE,)).resize((2800, 2080))
+    (equation,) = ocr.read_page(large).equations
+    assert equation.box == pytest.approx([4 * side for side in box_of(LINE)], abs=8)
+
+
+def test_a_line_of_words_is_no_equation(model_folder, monkeypatch):
+    ocr = line_ocr(model_folder, monkeypatch, [], whole="w o r d s", whole_is=0.5)
+    assert ocr.read_page(page_of((LINE,))).equations == []
+
+
+def test_several_lines_are_not_one_equation(model_folder, monkeypatch):
+    ocr = line_ocr(model_folder, monkeypatch, [], part="x = x")
+    assert ocr.read_page(page_of()).equations == []
+
+
+def test_the_whole_counts_more_than_a_part_of_it(model_folder, monkeypatch):
+    ocr = line_ocr(model_folder, monkeypatch, [part_of(LINE)])
+    (equation,) = ocr.read_page(page_of((LINE,))).equations
+    assert equation.reading.latex == "x = x"
+
+
+def test_what_was_found_counts_more_where_it_is_far_surer(model_folder, monkeypatch):
+    ocr = line_ocr(model_folder, monkeypatch, [part_of(LINE)], whole_is=0.6, part_is=0.99)
+    (equation,) = ocr.read_page(page_of((LINE,))).equations
+    assert (equation.reading.latex, equation.box) == ("x", part_of(LINE))
+
+
+def test_two_equations_in_a_line_stay_two(model_folder, monkeypatch):
+    x0, y0, x1, y1 = box_of(LINE)
+    boxes = [part_of(LINE), (x0 + (x1 - x0) / 3 * 2, y0, x1, y1)]
+    ocr = line_ocr(model_folder, monkeypatch, boxes)
+    assert len(ocr.read_page(page_of((LINE,))).equations) == 2
 
 
 # --- Turns ---------------------------------------------------------------------------------------
