@@ -19,7 +19,7 @@ from latexocr.pdf import MAX_SIDE_PX, pdf_pages
 from latexocr.pipeline import LatexOCR, page_as_json
 from latexocr.recognizer import SURE, Decoded
 from tests.conftest import draw
-from tests.fakes import FixedFinder, InkFinder, decode_if_upright
+from tests.fakes import CERTAIN, FixedFinder, InkFinder, decode_if_upright
 
 LINES = ("xxxlll", "xxlll", "xxll", "xl")  # each has more ink on the left, each is shorter
 
@@ -209,6 +209,22 @@ def test_a_page_is_read_however_it_lies_and_boxes_stay_where_its_ink_is(ocr, deg
     lengths = [max(x1 - x0, y1 - y0) for x0, y0, x1, y1 in boxes]
     assert lengths == sorted(lengths, reverse=True)  # in the order of the upright page's lines
     assert all(equation.reading.latex == "x" for equation in page.equations)
+
+
+@pytest.mark.parametrize(("lines", "turn"), [(LINES, 180), (LINES[:2], 0), (LINES[:1], 0)])
+def test_many_lines_turn_a_page_that_reads_a_little_better_upside_down_and_few_do_not(
+    ocr, monkeypatch, lines, turn
+):
+    def decode(pictures, n_beams=1, max_new_tokens=0):
+        lying = [picture.shape[0] > picture.shape[1] for picture in pictures]
+        upright = [decode_if_upright([p])[0][0].log_probability == CERTAIN for p in pictures]
+        likely = [
+            0.1 if lies else 0.5 if up else 0.57 for lies, up in zip(lying, upright, strict=True)
+        ]
+        return [[Decoded("x", math.log(share), 1)] * n_beams for share in likely]
+
+    monkeypatch.setattr(ocr.recognizer, "decode", decode)
+    assert ocr.read_page(page_of(lines)).turn == turn
 
 
 def test_an_upright_page_is_looked_at_once(ocr):
