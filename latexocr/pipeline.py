@@ -31,9 +31,9 @@ READ_TOGETHER = 8  # equations of a page, between two reports of progress
 # So many of these groups are read at a time: a step of decoding is too little work for two cores,
 # and Python's share of it can only use one.
 READERS = 2
-# By so much confidence what is found in a photo must be surer than what is read of all of it. With
-# less, parts of lines in closely cropped photos are taken for all of them.
-SURER = 0.1
+# What is found in a photo counts if it is at most so much of it, and by so much surer than what is
+# read of all of it. With more, or less, parts of lines that closely cropped photos show win.
+MOST_OF_PHOTO, SURER = 0.5, 0.1
 # A picture in which not more than one equation was found may be one as a whole: one that is not
 # higher than so many of its symbols, as likely one as what a detector gives this score,
 WHOLE_SYMBOLS, WHOLE_SCORE = 8, 0.6
@@ -139,12 +139,12 @@ class LatexOCR:
             return seen
         if not is_photo(picture):
             return seen
-        _, pictures = self._rescore(picture, find_equations(self.detector, picture))
-        if len(pictures) != 1:
+        found, pictures = self._rescore(picture, find_equations(self.detector, picture))
+        if len(found) != 1 or _share(found[0].box, picture) > MOST_OF_PHOTO:
             return seen
-        (found,) = self._read_prepared(pictures, n_alternatives)
-        is_surer = isinstance(found, Reading) and found.confidence >= confidence + SURER
-        return found if is_surer else seen
+        (reading,) = self._read_prepared(pictures, n_alternatives)
+        is_surer = isinstance(reading, Reading) and reading.confidence >= confidence + SURER
+        return reading if is_surer else seen
 
     def _read_prepared(
         self, pictures: Sequence[np.ndarray | ImageError], n_alternatives: int
@@ -346,6 +346,12 @@ class LatexOCR:
             return prepare(image, self.recognizer.symbol_px)
         except ImageError as error:
             return error
+
+
+def _share(box: Box, picture: Image.Image) -> float:
+    """Of a picture that a box takes."""
+    x0, y0, x1, y1 = box
+    return (x1 - x0) * (y1 - y0) / (picture.width * picture.height)
 
 
 def _detector(source: str | Path | None, device: str | None) -> Detector | None:

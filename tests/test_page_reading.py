@@ -81,6 +81,16 @@ def test_what_is_found_in_a_photo_counts_only_if_it_is_surer(ocr):
     assert ocr.read(photo_of("xxxlll")) == seen
 
 
+@pytest.mark.parametrize(("height", "is_taken"), [(100, True), (480, False)])
+def test_what_takes_most_of_a_photo_may_be_a_part_of_what_it_shows(ocr, height, is_taken):
+    line = "xxxxllll"
+    ocr.detector = FixedFinder([])
+    seen = ocr.read(photo_of(line))
+    x0, y0, x1, _ = box_of(line)
+    ocr.detector = FixedFinder([(x0, y0, x1, y0 + height)])
+    assert (ocr.read(photo_of(line)) != seen) == is_taken
+
+
 @pytest.mark.parametrize(
     ("picture", "n_alternatives"),
     [
