@@ -16,6 +16,7 @@ from __future__ import annotations
 
 import math
 from collections import OrderedDict
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
@@ -34,6 +35,7 @@ from latexocr.rescoring import FEATURES
 N_CLASSES = 2  # background, expression
 IGNORED_SHARE = 0.5  # of a candidate that lies in a region to be ignored
 STRIDES = (8, 16, 32)
+RESNET_STRIDES = (4, 8, 16, 32)
 # With fewer channels the backward pass of a 1x1 convolution of stride 2, channels last, writes
 # where it must not: oneDNN in torch 2.14 on CPUs with AVX-512.
 MIN_WIDTH = 16
@@ -128,6 +130,7 @@ def build_detector(config: DetectorConfig) -> GeneralizedRCNN:
         weights=None, weights_backbone=None, num_classes=N_CLASSES, **_thresholds(config)
     )
     model.transform = AsItIs(config.n_channels)
+    _set_strides(model.roi_heads.box_roi_pool, RESNET_STRIDES)
     if config.n_channels == 1:
         old = model.backbone.body.conv1
         model.backbone.body.conv1 = nn.Conv2d(1, old.out_channels, 7, 2, 3, bias=False)
@@ -159,6 +162,7 @@ def _small_detector(config: DetectorConfig) -> GeneralizedRCNN:
     pool = MultiScaleRoIAlign(
         [str(stride) for stride in STRIDES], (config.roi_height, config.roi_width), 2
     )
+    _set_strides(pool, STRIDES)
     limits = _thresholds(config)
     heads = IgnoringHeads(
         pool,
@@ -174,6 +178,17 @@ def _small_detector(config: DetectorConfig) -> GeneralizedRCNN:
         detections_per_img=limits["box_detections_per_img"],
     )
     return GeneralizedRCNN(backbone, rpn, heads, AsItIs(config.n_channels))
+
+
+def _set_strides(pool: MultiScaleRoIAlign, strides: Sequence[int]) -> None:
+    """Show it a picture that needs no padding: it reckons its strides from the first one that it
+    sees, for good, and those of a low one that was padded come out wrong."""
+    side = 8 * strides[-1]
+    features = {
+        name: torch.zeros(1, 1, side // stride, side // stride)
+        for name, stride in zip(pool.featmap_names, strides, strict=True)
+    }
+    pool(features, [torch.zeros(1, 4)], [(side, side)])
 
 
 class AsItIs(GeneralizedRCNNTransform):

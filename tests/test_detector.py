@@ -30,6 +30,17 @@ def written_page(height: int = PAGE_SHAPE[0], width: int = PAGE_SHAPE[1]) -> np.
     return page
 
 
+@pytest.mark.parametrize("height", [20, 41, 97])
+def test_a_low_picture_that_comes_first_spoils_none_of_those_after_it(height):
+    pages = page_pixels(written_page(height), "ink", 1280), page_pixels(written_page(), "ink", 1280)
+    first, fresh = tiny_detector(0), tiny_detector(0)
+    after_it = [first.find(page) for page in pages]
+    boxes, scores = fresh.find(pages[1])
+    assert torch.equal(after_it[1][0], boxes) and torch.equal(after_it[1][1], scores)
+    boxes, scores = fresh.find(pages[0])
+    assert torch.equal(after_it[0][0], boxes) and torch.equal(after_it[0][1], scores)
+
+
 # --- Files ---------------------------------------------------------------------------------------
 
 
