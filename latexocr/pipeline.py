@@ -192,7 +192,8 @@ class LatexOCR:
         return Page(page.width, page.height, [whole])
 
     def _whole(self, picture: Image.Image, n_alternatives: int) -> Equation | None:
-        """All of a picture as one equation; None if it is too high for one, or no mathematics."""
+        """All of a picture as one equation; None if it is too high for one, or no mathematics. Of
+        symbols among words few are mathematics, but one that is all there is was meant."""
         if self.detector is None or not self.detector.config.rescore_weights:
             return None
         ink = ink_map(picture)
@@ -204,11 +205,12 @@ class LatexOCR:
             return None
         candidates = self.recognizer.decode([prepared], n_alternatives + 1)
         best = candidates[0][0]
+        (reading,) = self.recognizer.readings(candidates, n_alternatives)
         (chance,) = rescored(self.detector.config, [WHOLE_SCORE], [best])
-        if chance < ACCEPTED:
+        is_symbol = len(best.canonical.split()) == 1 and reading.confidence >= SURE
+        if chance < ACCEPTED and not is_symbol:
             return None
         scale = picture.width / ink.shape[1]
-        (reading,) = self.recognizer.readings(candidates, n_alternatives)
         return Equation(tuple(scale * side for side in box), chance, reading)
 
     def find(self, image: Source) -> list[Detection]:

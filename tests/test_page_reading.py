@@ -162,6 +162,14 @@ def test_a_line_of_words_is_no_equation(model_folder, monkeypatch):
     assert ocr.read_page(page_of((LINE,))).equations == []
 
 
+@pytest.mark.parametrize(("share", "n_found"), [(0.99, 1), (0.3, 0)])
+def test_a_symbol_that_is_all_there_is_counts_if_it_is_sure(
+    model_folder, monkeypatch, share, n_found
+):
+    ocr = line_ocr(model_folder, monkeypatch, [], whole="x", whole_is=share)
+    assert len(ocr.read_page(page_of((LINE,))).equations) == n_found
+
+
 def test_several_lines_are_not_one_equation(model_folder, monkeypatch):
     ocr = line_ocr(model_folder, monkeypatch, [], part="x = x")
     assert ocr.read_page(page_of()).equations == []
