@@ -37,6 +37,8 @@ MOST_OF_PHOTO, SURER = 0.5, 0.1
 # A picture in which not more than one equation was found may be one as a whole: one that is not
 # higher than so many of its symbols, as likely one as what a detector gives this score,
 WHOLE_SYMBOLS, WHOLE_SCORE = 8, 0.6
+# or as its reading is right where it is one symbol, and no larger than these,
+LONE_SYMBOLS = 3
 # and not so much less sure than what was found: that may be a part of it.
 WHOLE_BEHIND = 0.2
 # Equations by which is judged whether a page stands upright, and tokens of each; what does not may
@@ -48,8 +50,8 @@ CERTAIN = 0.78
 # From here on it does if upside down reads so much worse. Of the same photos lying on their side
 # the likeliest reached 0.67.
 LIKELY, AHEAD = 0.7, 1.15
-# How much more that says than how much was found, where no turn is certain: with less than 4, some
-# of the same photos were read lying on their side.
+# How much more that says than how much was found, in length of lines, where no turn is certain:
+# with less than 4, some of the same photos were read lying on their side.
 CONVICTION = 4
 # Hardly any picture comes turned, and a few equations say little: of pictures of one, a sixth was
 # turned that stood upright. So with not more than FEW, only so much of a turn's certainty counts.
@@ -200,15 +202,17 @@ class LatexOCR:
         box = inked_box(ink)
         if box is None:
             return None
-        prepared = standardize(ink, self.recognizer.symbol_px)
-        if len(prepared) > WHOLE_SYMBOLS * self.recognizer.symbol_px:
+        symbol_px = self.recognizer.symbol_px
+        prepared = standardize(ink, symbol_px)
+        if len(prepared) > WHOLE_SYMBOLS * symbol_px:
             return None
         candidates = self.recognizer.decode([prepared], n_alternatives + 1)
         best = candidates[0][0]
         (reading,) = self.recognizer.readings(candidates, n_alternatives)
         (chance,) = rescored(self.detector.config, [WHOLE_SCORE], [best])
-        is_symbol = len(best.canonical.split()) == 1 and reading.confidence >= SURE
-        if chance < ACCEPTED and not is_symbol:
+        if max(prepared.shape) <= LONE_SYMBOLS * symbol_px and len(best.canonical.split()) == 1:
+            chance = max(chance, reading.confidence)
+        if chance < ACCEPTED:
             return None
         scale = picture.width / ink.shape[1]
         return Equation(tuple(scale * side for side in box), chance, reading)
@@ -312,7 +316,9 @@ class LatexOCR:
                     return self._look_closer(picture, found, sideways + flip)
                 if sideways + flip and len(seen) <= FEW:
                     certainty *= DOUBTED
-                worth = certainty**CONVICTION * sum(one.score for one in seen)
+                # How long what was found is: a line that lies on its side comes in many pieces.
+                found_px = sum(one.score * (one.box[2] - one.box[0]) for one in seen)
+                worth = certainty**CONVICTION * found_px
                 tried.append((worth, found, sideways + flip))
                 certainties.append((certainty, flip))
             (second, _), (first, flip) = sorted(certainties)

@@ -162,12 +162,14 @@ def test_a_line_of_words_is_no_equation(model_folder, monkeypatch):
     assert ocr.read_page(page_of((LINE,))).equations == []
 
 
-@pytest.mark.parametrize(("share", "n_found"), [(0.99, 1), (0.3, 0)])
+@pytest.mark.parametrize(
+    ("letters", "share", "n_found"), [("x", 0.99, 1), ("x", 0.3, 0), ("xxx", 0.99, 0)]
+)
 def test_a_symbol_that_is_all_there_is_counts_if_it_is_sure(
-    model_folder, monkeypatch, share, n_found
+    model_folder, monkeypatch, letters, share, n_found
 ):
-    ocr = line_ocr(model_folder, monkeypatch, [], whole="x", whole_is=share)
-    assert len(ocr.read_page(page_of((LINE,))).equations) == n_found
+    ocr = line_ocr(model_folder, monkeypatch, [], part_is=share)
+    assert len(ocr.read_page(page_of((letters,))).equations) == n_found
 
 
 def test_several_lines_are_not_one_equation(model_folder, monkeypatch):
