@@ -34,12 +34,12 @@ READERS = 2
 # What is found in a photo counts if it is at most so much of it, and by so much surer than what is
 # read of all of it. With more, or less, parts of lines that closely cropped photos show win.
 MOST_OF_PHOTO, SURER = 0.5, 0.1
-# A picture in which not more than one equation was found may be one as a whole: one that is not
-# higher than so many of its symbols, as likely one as what a detector gives this score,
+# Where not more than one equation was found, all of the picture may be one: if it is not higher
+# than so many of its symbols, and its reading makes a candidate of this score mathematics.
 WHOLE_SYMBOLS, WHOLE_SCORE = 8, 0.6
-# or as its reading is right where it is one symbol, and no larger than these,
+# A picture no larger than so many is a symbol on its own if it is read as one.
 LONE_SYMBOLS = 3
-# and not so much less sure than what was found: that may be a part of it.
+# By so much confidence the whole may be less sure than what was found, which may be a part of it.
 WHOLE_BEHIND = 0.2
 # Equations by which is judged whether a page stands upright, and tokens of each; what does not may
 # be read without end.
@@ -136,7 +136,7 @@ class LatexOCR:
         if confidence >= SURE:
             return seen
         try:
-            picture = load_picture(image)
+            picture = load_picture(image)  # again: to keep all of a batch would take gigabytes
         except ImageError:
             return seen
         if not is_photo(picture):

@@ -44,10 +44,11 @@ def page_of(lines: tuple[str, ...] = LINES, size: tuple[int, int] = (700, 520)) 
 # --- One equation, and more in view --------------------------------------------------------------
 
 
-def photo_of(*lines: str) -> Image.Image:
+def photo_of(*lines: str, blots: bool = True) -> Image.Image:
     """Lines on paper of uneven light, and on the right a row of blots as high as all of it."""
     grey = np.asarray(page_of(lines).convert("L")) * np.linspace(0.6, 0.95, 700)
-    grey[20:500:40, 600:690] = grey[30:500:40, 600:690] = 0
+    if blots:
+        grey[20:500:40, 600:690] = grey[30:500:40, 600:690] = 0
     noise = np.random.default_rng(0).normal(0, 2, grey.shape)
     return Image.fromarray(np.clip(grey + noise, 0, 255).astype(np.uint8)).convert("RGB")
 
@@ -104,10 +105,13 @@ def test_nothing_is_looked_for_where_it_need_not_be(ocr, picture, n_alternatives
     assert ocr.detector.looks == []
 
 
-def test_a_photo_without_ink_of_its_own_says_so(ocr):
-    ocr.detector = FixedFinder([])
-    with pytest.raises(ImageError, match="no ink"):
-        ocr.read(Image.new("RGB", (300, 200), "white"))
+def test_a_photo_of_blank_paper_says_so_whatever_is_found_in_it(ocr):
+    blank = photo_of(blots=False)
+    for boxes in ([], [box_of("xxxlll")]):
+        ocr.detector = FixedFinder(boxes)
+        with pytest.raises(ImageError, match="no ink"):
+            ocr.read(blank)
+        assert ocr.detector.looks  # it is a photo, and was looked through
 
 
 # --- A picture that is one equation --------------------------------------------------------------
