@@ -32,13 +32,14 @@ class Prior:
 
     To the recogniser's log-probability of a token is added weight times the language model's, and
     weight times bonus for each token but the end, or formulas would come out short: what is left
-    out cannot be unlikely.
+    out cannot be unlikely; and rewards, a token's own.
     Source: shallow fusion as in Gulcehre et al. 2015, arXiv:1503.03535, section 4.1, with a reward
     per word as in Murray and Chiang 2018, arXiv:1808.10006."""
 
     model: LanguageModel
     weight: float
     bonus: float = 0.0  # in nats
+    rewards: Tensor | None = None  # (V,) in nats, of each token: see rarity.py
 
 
 @dataclass(frozen=True)
@@ -200,7 +201,7 @@ class _Search:
         likely, self.prior_state = prior.model.step(self.newest, self.prior_state)
         gains = prior.weight * (likely + prior.bonus)
         gains[:, self.end] -= prior.weight * prior.bonus
-        return gains
+        return gains if prior.rewards is None else gains + prior.rewards
 
     def _write(
         self,

@@ -29,6 +29,7 @@ from latexocr.latex import is_valid, pretty
 from latexocr.modeling import COARSE_STRIDE, STRIDE, RecognizerModel
 from latexocr.pictures import Source
 from latexocr.places import Place
+from latexocr.rarity import token_rewards
 from latexocr.spelled import Token, with_names
 from latexocr.views import LARGEST, first_view, views
 
@@ -104,6 +105,7 @@ class Recognizer:
                 f"expected a language model of {len(tokenizer)} tokens, got {len(language.bias)}"
             )
         self.language = language.to(self.device) if language else None
+        self.rewards = token_rewards(self.vocabulary).to(self.device)
 
     @classmethod
     def from_pretrained(
@@ -266,6 +268,7 @@ class Recognizer:
     def _scored(self, candidate: Decoded) -> Scored:
         ids = tuple(self.tokenizer(candidate.canonical).input_ids)
         known = candidate.log_probability + candidate.coverage
+        known += float(self.rewards[list(ids)].sum())
         return Scored(ids, known if candidate.is_whole else -math.inf)
 
     def _decode(
@@ -290,12 +293,19 @@ class Recognizer:
             n_beams,
             max_new_tokens,
             self.unwritable,
-            Prior(self.language, LANGUAGE_WEIGHT, LANGUAGE_BONUS) if self.language else None,
+            self._prior(n_beams),
         )
         return [
             [self._decoded(candidate, [STRIDE / side for side in size]) for candidate in beams]
             for beams, size in zip(found, sizes.tolist(), strict=True)
         ]
+
+    def _prior(self, n_beams: int) -> Prior | None:
+        if self.language is None:
+            return None
+        # A greedy reading hardly changes by it.
+        rewards = self.rewards if n_beams > 1 else None
+        return Prior(self.language, LANGUAGE_WEIGHT, LANGUAGE_BONUS, rewards)
 
     def _decoded(self, found: Candidate, cell: Sequence[float]) -> Decoded:
         """Args: cell, height and width of a cell as shares of the picture's."""

@@ -154,6 +154,19 @@ def test_a_prior_decides_by_its_weight(model):
     ]
 
 
+def test_a_reward_counts_as_often_as_its_token_is_written(model):
+    prior = random_prior(0.0)
+    plain = run(model, 4, prior=prior)
+    wanted = plain[0][-1].token_ids[0]
+    rewards = torch.zeros(len(TOKENIZER))
+    rewards[wanted] = 50.0
+    for beams in run(model, 4, prior=replace(prior, rewards=rewards)):
+        assert beams[0].token_ids[0] == wanted
+        for found in beams:
+            n = found.token_ids.count(wanted)
+            assert found.score == pytest.approx(found.log_probability + 50.0 * n, abs=1e-2)
+
+
 def test_enough_beams_find_the_likeliest_of_all(model):
     """Where greedy decoding is led astray by a likely first token."""
     pixels, sizes = pictures(1)

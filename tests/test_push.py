@@ -487,7 +487,7 @@ def test_a_space_gets_the_app_its_library_and_the_weights(run, hub, weights):
     ]
     space = hub.repositories["space", SPACE]
     assert space.sdk == "gradio"
-    app = ["requirements.txt", "LICENSE", "latexocr/vocabulary.txt"]
+    app = ["requirements.txt", "LICENSE", "latexocr/vocabulary.txt", "latexocr/token_counts.txt"]
     for path in (*ROOT.glob("app*.*"), *(ROOT / "latexocr").rglob("*.py")):
         app.append(path.relative_to(ROOT).as_posix())
     parts = [name for name in hub.repositories["model", REPO].files if "/" in name]
