@@ -5,7 +5,6 @@ ocr.read("formula.png").latex          # one equation
 ocr.read_page("page.jpg").equations    # boxes and readings, in reading order
 """
 
-import math
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
@@ -19,13 +18,14 @@ from latexocr.detector import Detection, Detector
 from latexocr.errors import ImageError, ModelError, PartMissingError
 from latexocr.hub import resolve
 from latexocr.imaging import ink_map, is_photo, prepare, standardize
-from latexocr.page_boxes import find_candidates, find_equations, likely
+from latexocr.page_boxes import find_equations
 from latexocr.pictures import Source, load_picture
 from latexocr.quantized import load_quickest
 from latexocr.reading_order import reading_order
 from latexocr.recognizer import MAX_NEW_TOKENS, SURE, Decoded, Reading
 from latexocr.regions import inked_box, prepare_box, prepare_boxes
 from latexocr.rescoring import ACCEPTED, MAX_TOKENS, OBVIOUS, rescored
+from latexocr.upright import find_upright
 
 READ_TOGETHER = 8  # equations of a page, between two reports of progress
 # So many of these groups are read at a time: a step of decoding is too little work for two cores,
@@ -41,21 +41,6 @@ WHOLE_SYMBOLS, WHOLE_SCORE = 8, 0.6
 LONE_SYMBOLS = 3
 # By so much confidence the whole may be less sure than what was found, which may be a part of it.
 WHOLE_BEHIND = 0.2
-# Equations by which is judged whether a page stands upright, and tokens of each; what does not may
-# be read without end.
-SAMPLE, SAMPLE_TOKENS = 4, 24
-# Geometric mean of the tokens' probabilities from which on it does. On 31 photos and scans the
-# three wrong turns reached 0.779.
-CERTAIN = 0.78
-# From here on it does if upside down reads so much worse. Of the same photos lying on their side
-# the likeliest reached 0.67.
-LIKELY, AHEAD = 0.7, 1.15
-# How much more that says than how much was found, in length of lines, where no turn is certain:
-# with less than 4, some of the same photos were read lying on their side.
-CONVICTION = 4
-# Hardly any picture comes turned, and a few equations say little: of pictures of one, a sixth was
-# turned that stood upright. So with not more than FEW, only so much of a turn's certainty counts.
-FEW, DOUBTED = 2, 0.84
 
 Progress = Callable[[int, int], None]
 """Called with how many equations of a page have been read, and how many there are."""
@@ -171,7 +156,7 @@ class LatexOCR:
         if self.detector is None:
             found, turn = [Detection((0, 0, picture.width, picture.height), 1.0)], 0
         else:
-            found, turn = self._find(picture)
+            found, turn = find_upright(self.detector, self.recognizer, picture)
         found, pictures = self._rescore(quarter_turn(picture, turn), found)
         blocks = reading_order(np.array([one.box for one in found]))
         order = [(i, block) for block, places in enumerate(blocks) for i in places]
@@ -298,56 +283,6 @@ class LatexOCR:
                 if progress:
                     progress(n_done, len(pictures))
         return found
-
-    def _find(self, picture: Image.Image) -> tuple[list[Detection], int]:
-        """Equations of the picture, turned by the degrees that read best.
-
-        What stands on its head is found all the same: only reading tells which way up it is."""
-        tried: list[tuple[float, list[Detection], int]] = []
-        for sideways in (0, 90):
-            page = quarter_turn(picture, sideways)
-            found = find_candidates(self.detector, page)
-            seen = likely(self.detector, found) or found
-            certainties: list[tuple[float, int]] = []
-            for flip in (0, 180):
-                turned = [replace(d, box=turned_back(d.box, flip, page.size)) for d in seen]
-                certainty = self._certainty(quarter_turn(page, flip), turned)
-                if certainty >= CERTAIN:
-                    return self._look_closer(picture, found, sideways + flip)
-                if sideways + flip and len(seen) <= FEW:
-                    certainty *= DOUBTED
-                # How long what was found is: a line that lies on its side comes in many pieces.
-                found_px = sum(one.score * (one.box[2] - one.box[0]) for one in seen)
-                worth = certainty**CONVICTION * found_px
-                tried.append((worth, found, sideways + flip))
-                certainties.append((certainty, flip))
-            (second, _), (first, flip) = sorted(certainties)
-            if first >= LIKELY and first >= AHEAD * second:
-                return self._look_closer(picture, found, sideways + flip)
-        _, found, turn = max(tried, key=lambda item: item[0])
-        return self._look_closer(picture, found, turn)
-
-    def _look_closer(
-        self, picture: Image.Image, found: list[Detection], turn: int
-    ) -> tuple[list[Detection], int]:
-        """All equations of the picture turned by these degrees, and the degrees. Args: found, on
-        the picture turned by these, or by half a turn less from 180 on."""
-        seen = found if turn < 180 else None
-        return find_equations(self.detector, quarter_turn(picture, turn), seen), turn
-
-    def _certainty(self, page: Image.Image, found: Sequence[Detection]) -> float:
-        """Geometric mean of the probabilities of the tokens of a few equations; 0 without any.
-
-        Writing that lies on its side is read too, but with little conviction."""
-        boxes = [one.box for one in found[:SAMPLE]]
-        pictures = prepare_boxes(page, boxes, self.recognizer.symbol_px)
-        inked = [picture for picture in pictures if not isinstance(picture, ImageError)]
-        if not inked:
-            return 0.0
-        begun = self.recognizer.decode(inked, max_new_tokens=SAMPLE_TOKENS)
-        decoded = [candidates[0] for candidates in begun]
-        n_tokens = sum(min(max(1, one.n_tokens), SAMPLE_TOKENS) for one in decoded)
-        return math.exp(sum(one.log_probability for one in decoded) / n_tokens)
 
     def _prepare(self, image: Source) -> np.ndarray | ImageError:
         try:
