@@ -80,9 +80,10 @@ def test_what_is_doubtful_is_looked_at_again(embedded, monkeypatch):
     again = embedded.decode(pictures, 2)
     assert [len(found) for found in sure] == [2, 2, 2]
     for once, twice in zip(sure, again, strict=True):
-        assert 2 < len(twice) <= CLOSER_CANDIDATES
+        assert len(twice) <= CLOSER_CANDIDATES
         assert len({c.canonical for c in twice}) == len(twice)
-        assert {c.canonical for c in twice} > {c.canonical for c in once}
+        assert {c.canonical for c in twice} >= {c.canonical for c in once}
+    assert sum(len(twice) > len(once) for once, twice in zip(sure, again, strict=True)) >= 2
     # Together they read as alone, in the order given.
     alone = [embedded.decode([picture], 2)[0] for picture in pictures]
     assert [found[0].canonical for found in alone] == [found[0].canonical for found in again]
