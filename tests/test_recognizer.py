@@ -71,7 +71,7 @@ def test_as_many_candidates_are_found_as_there_are_beams(recognizer):
 
 
 def test_what_is_doubtful_is_looked_at_again(embedded, monkeypatch):
-    pictures = [prepare(draw(text), embedded.symbol_px) for text in ("l+T+T+l", "T", "T+l")]
+    pictures = [prepare(draw(text), embedded.symbol_px) for text in ("l+T+T+l", "T", "l+T")]
     config = embedded.model.config
     monkeypatch.setattr(config, "confidence_weights", [0.0, 0.0, 0.0])
     monkeypatch.setattr(config, "confidence_offset", 9.0)
@@ -80,10 +80,9 @@ def test_what_is_doubtful_is_looked_at_again(embedded, monkeypatch):
     again = embedded.decode(pictures, 2)
     assert [len(found) for found in sure] == [2, 2, 2]
     for once, twice in zip(sure, again, strict=True):
-        assert len(twice) <= CLOSER_CANDIDATES
+        assert 2 < len(twice) <= CLOSER_CANDIDATES
         assert len({c.canonical for c in twice}) == len(twice)
-        assert {c.canonical for c in twice} >= {c.canonical for c in once}
-    assert sum(len(twice) > len(once) for once, twice in zip(sure, again, strict=True)) >= 2
+        assert {c.canonical for c in twice} > {c.canonical for c in once}
     # Together they read as alone, in the order given.
     alone = [embedded.decode([picture], 2)[0] for picture in pictures]
     assert [found[0].canonical for found in alone] == [found[0].canonical for found in again]
