@@ -17,6 +17,15 @@ IN_USE = re.compile("highlight")  # a class of the tool in hand
 TIMEOUT_S = 120  # a browser that draws without a graphics card takes seconds for a stroke
 DESKTOP = {"viewport": {"width": 1280, "height": 840}}
 PHONE = {"viewport": {"width": 390, "height": 844}, "has_touch": True, "is_mobile": True}
+# The share of its width up to which a canvas has ink, as it is shown.
+LAST_INK = """(paper) => {
+    const {data} = paper.getContext("2d").getImageData(0, 0, paper.width, paper.height);
+    let last = -1;
+    for (let i = 3; i < data.length; i += 4) {
+        if (data[i] > 127) last = Math.max(last, (i >> 2) % paper.width);
+    }
+    return last / paper.width;
+}"""
 SCREENS = [pytest.param(DESKTOP, id="desktop"), pytest.param(PHONE, id="phone")]
 
 IN_BROWSER = [
@@ -70,16 +79,11 @@ class Pad:
             mouse.move(x + dx, y + dy, steps=3)
         mouse.up()
 
-    def ink_columns(self) -> list[float]:
-        """Where on the paper, as it is shown, there is ink: shares of its width, in order."""
-        return self.pad.locator("canvas").evaluate("""(paper) => {
-            const {data} = paper.getContext("2d").getImageData(0, 0, paper.width, paper.height);
-            const columns = new Set();
-            for (let i = 3; i < data.length; i += 4) {
-                if (data[i] > 127) columns.add((i >> 2) % paper.width / paper.width);
-            }
-            return [...columns].sort((a, b) => a - b);
-        }""")
+    def wait_for_last_ink(self, where: str) -> None:
+        """Until what is farthest to the right is there, as "> 0.9" of the paper's width: a paper
+        follows its window's size a moment later."""
+        paper = self.pad.locator("canvas").element_handle()
+        self.page.wait_for_function(f"(paper) => ({LAST_INK})(paper) {where}", arg=paper)
 
     def dash(self, place: int) -> None:
         """One short stroke; those at different places do not touch."""

@@ -121,13 +121,13 @@ def test_a_drawing_outlives_a_window_that_changes(page, counting_url):
     expect(pad.source).to_have_value("x_{2}")
     page.set_viewport_size({"width": 400, "height": 800})
     assert page.evaluate("document.documentElement.scrollWidth") <= 400
-    assert pad.ink_columns()[-1] > 0.9  # all of it is shown, smaller
+    pad.wait_for_last_ink("> 0.9")  # all of it is shown, smaller
     pad.dash(2)
     expect(pad.source).to_have_value("x_{3}")
     page.set_viewport_size({"width": 1280, "height": 840})
     page.keyboard.press("Control+z")
     expect(pad.source).to_have_value("x_{2}")
-    assert pad.ink_columns()[-1] < 0.9
+    pad.wait_for_last_ink("< 0.9")
 
 
 def test_the_eraser_rubs_out_and_can_be_undone(page, counting_url):
