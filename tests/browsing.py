@@ -20,9 +20,10 @@ PHONE = {"viewport": {"width": 390, "height": 844}, "has_touch": True, "is_mobil
 # The share of its width up to which a canvas has ink, as it is shown.
 LAST_INK = """(paper) => {
     const {data} = paper.getContext("2d").getImageData(0, 0, paper.width, paper.height);
-    let last = -1;
+    let last = NaN;  // which is neither here nor there
     for (let i = 3; i < data.length; i += 4) {
-        if (data[i] > 127) last = Math.max(last, (i >> 2) % paper.width);
+        const column = (i >> 2) % paper.width;
+        if (data[i] > 127 && !(column <= last)) last = column;
     }
     return last / paper.width;
 }"""
