@@ -6,7 +6,8 @@
 A quantised folder says in quantization.json how to run it:
 
     bf16        config, tokenizer and safetensors, with bfloat16 where most of the work is
-    onnx-int8   config, tokenizer and two ONNX graphs (needs `pip install onnxruntime`)
+    onnx-int8   config, tokenizer and two ONNX graphs (needs `pip install onnxruntime`), and
+                in places.json where the graphs' weights stand, so that they can take others
 """
 
 from __future__ import annotations
@@ -22,7 +23,9 @@ import torch
 from torch import Tensor, nn
 from transformers import PreTrainedTokenizerFast, VisionEncoderDecoderConfig
 
+from latexocr.adapter import ADAPTER_FILE
 from latexocr.errors import ModelError
+from latexocr.graph_weights import ENCODER_FILE, STEP_FILE, graph_weights, with_weights
 from latexocr.hub import QUICK
 from latexocr.language import LanguageModel
 from latexocr.modeling import COARSE_STRIDE, STRIDE, InkEncoderOutput, RecognizerModel
@@ -36,7 +39,7 @@ Method = Literal["bf16", "onnx-int8"]
 METHODS: tuple[Method, ...] = get_args(Method)
 
 QUANTIZATION_FILE = "quantization.json"
-ENCODER_FILE, STEP_FILE = "encoder.onnx", "step.onnx"
+PLACES_FILE = "places.json"  # graph_weights.Places by the graph's file
 
 
 def load_recognizer(folder: str | Path, device: str | None = None) -> Recognizer:
@@ -46,8 +49,7 @@ def load_recognizer(folder: str | Path, device: str | None = None) -> Recognizer
     Raises: ModelError if there is none, or what runs it is not installed."""
     method = quantization_of(folder)
     if method == "onnx-int8":
-        language = LanguageModel.load(folder)
-        return Recognizer(OnnxModel(Path(folder)), _tokenizer(folder), "cpu", language)
+        return _load_graphs(Path(folder), Path(folder).with_name("recognizer"))
     recognizer = Recognizer.from_pretrained(folder, device)
     if method == "bf16":
         run_in_bfloat16(recognizer.model)
@@ -61,14 +63,31 @@ def load_quickest(folder: str | Path, device: str | None = None) -> Recognizer:
     Args and errors: as load_recognizer."""
     on_cpu = device == "cpu" or (device is None and not torch.cuda.is_available())
     twin = find_twin(Path(folder)) if on_cpu else None
-    return load_recognizer(folder, device) if twin is None else load_recognizer(twin)
+    return load_recognizer(folder, device) if twin is None else _load_graphs(twin, Path(folder))
+
+
+def _load_graphs(folder: Path, source: Path) -> Recognizer:
+    """The recogniser of a folder with ONNX graphs, which take up the adapter that may lie beside
+    the weights that they were made of, in source."""
+    language = LanguageModel.load(folder)
+    adapted = Recognizer.from_pretrained(source, "cpu").model if _adapts(source, folder) else None
+    return Recognizer(OnnxModel(folder, adapted), _tokenizer(folder), "cpu", language)
 
 
 def find_twin(folder: Path) -> Path | None:
     """The folder beside it with the int8 twin of these weights, if there is one that runs here."""
     twin = folder.with_name(QUICK)
     record = _record_of(twin) if find_spec("onnxruntime") else None
-    return twin if record and record.get("of") == weights_digest(folder) else None
+    fits = record and (record.get("of") == weights_digest(folder) or _adapts(folder, twin))
+    return twin if fits else None
+
+
+def _adapts(folder: Path, twin: Path) -> bool:
+    """Whether graphs were made of the weights of a folder before these had their adapter, and can
+    take it up."""
+    if not ((folder / ADAPTER_FILE).is_file() and (twin / PLACES_FILE).is_file()):
+        return False
+    return (_record_of(twin) or {}).get("of") == weights_digest(folder, with_adapters=False)
 
 
 def quantization_of(folder: str | Path) -> Method | None:
@@ -104,13 +123,14 @@ def write_quantization(
     (folder / QUANTIZATION_FILE).write_text(json.dumps(record) + "\n", "utf-8")
 
 
-def weights_digest(*folders: Path) -> str:
+def weights_digest(*folders: Path, with_adapters: bool = True) -> str:
     """A short name for the weights of folders that is another one for other weights: the first
     digits of their SHA-256."""
     digest = hashlib.sha256()
     for folder in folders:
         for path in sorted([*folder.glob("*.safetensors"), *folder.glob("*.onnx")]):
-            digest.update(path.read_bytes())
+            if with_adapters or path.name != ADAPTER_FILE:
+                digest.update(path.read_bytes())
     return digest.hexdigest()[:12]
 
 
@@ -148,16 +168,21 @@ class OnnxModel(nn.Module):
     """Two ONNX graphs (see trainer/onnx_graphs.py) behind the face of a RecognizerModel, as far as
     decoding looks at it."""
 
-    def __init__(self, folder: Path) -> None:
-        """Raises: ModelError if the graphs are missing or ONNX Runtime is."""
+    def __init__(self, folder: Path, adapted: RecognizerModel | None = None) -> None:
+        """Args: adapted, a model of the same shape whose weights the graphs take over.
+
+        Raises: ModelError if the graphs are missing or ONNX Runtime is."""
         super().__init__()
         if not (folder / "config.json").is_file():
             raise ModelError(f"{folder}: expected a recogniser's folder, got one without config")
         self.config = VisionEncoderDecoderConfig.from_pretrained(folder)
         self.device = torch.device("cpu")
         self.n_parameters = int((_record_of(folder) or {}).get("parameters", 0))
-        self.encoder = OnnxEncoder(open_session(folder / ENCODER_FILE))
-        self.step = open_session(folder / STEP_FILE)
+        graphs = {name: folder / name for name in (ENCODER_FILE, STEP_FILE)}
+        if adapted is not None:
+            graphs |= _with_weights_of(adapted, folder)
+        self.encoder = OnnxEncoder(open_session(graphs[ENCODER_FILE], folder))
+        self.step = open_session(graphs[STEP_FILE], folder)
         self.outputs = [output.name for output in self.step.get_outputs()]
 
     def steps(self, encoded: InkEncoderOutput) -> OnnxSteps:
@@ -235,15 +260,31 @@ class OnnxEncoder:
         return InkEncoderOutput(memory.flatten(1, 2), mask.flatten(1))
 
 
-def open_session(path: Path) -> InferenceSession:
+def _with_weights_of(model: RecognizerModel, folder: Path) -> dict[str, bytes]:
+    """The graphs of a folder with other weights, by file."""
+    path = folder / PLACES_FILE
+    try:
+        places = json.loads(path.read_text(encoding="utf-8"))
+        return {
+            name: with_weights((folder / name).read_bytes(), places[name], weights)
+            for name, weights in graph_weights(model).items()
+        }
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise ModelError(
+            f"{path}: expected places of the graphs' weights, got {error!r}"
+        ) from error
+
+
+def open_session(graph: Path | bytes, folder: Path) -> InferenceSession:
     """An ONNX graph, ready to run with torch's number of threads.
 
+    Args: graph, a file or what is in one; folder, to be named in errors.
     Raises: ModelError if it cannot be loaded."""
     try:
         import onnxruntime
     except ImportError as error:
         raise ModelError(
-            f"{path.parent}: expected ONNX Runtime to be installed for this model; "
+            f"{folder}: expected ONNX Runtime to be installed for this model; "
             f"`pip install onnxruntime` brings it ({error})"
         ) from error
     options: Any = onnxruntime.SessionOptions()
@@ -252,6 +293,7 @@ def open_session(path: Path) -> InferenceSession:
     # Threads that wait in a loop for the next graph would take the cores from torch's.
     options.add_session_config_entry("session.intra_op.allow_spinning", "0")
     try:
-        return onnxruntime.InferenceSession(path, options, providers=["CPUExecutionProvider"])
+        return onnxruntime.InferenceSession(graph, options, providers=["CPUExecutionProvider"])
     except Exception as error:  # the runtime raises kinds of its own, with Exception as their base
-        raise ModelError(f"{path}: expected an ONNX graph, got {error}") from error
+        where = graph if isinstance(graph, Path) else folder
+        raise ModelError(f"{where}: expected an ONNX graph, got {error}") from error

@@ -17,6 +17,7 @@ import torch
 from torch import Tensor
 from transformers import PreTrainedTokenizerFast
 
+from latexocr.adapter import Adapter
 from latexocr.confidence import confidence_of, leads
 from latexocr.context import Scored, order_in_context
 from latexocr.coverage import coverage, inked_cells
@@ -113,9 +114,11 @@ class Recognizer:
         source: str | Path,
         device: str | None = None,
         kind: type[RecognizerModel] = RecognizerModel,
+        with_adapter: bool = True,
     ) -> "Recognizer":
         """Load a folder that save_pretrained wrote, or a Hub repository's id.
 
+        Args: with_adapter, whether to add the change that may lie beside the weights (adapter.py).
         Raises: ModelError if there is no recogniser there, or one of another kind."""
         try:
             model = kind.from_pretrained(source, dtype=torch.float32)
@@ -126,6 +129,9 @@ class Recognizer:
         saved_as = (model.config.architectures or [kind.__name__])[0]
         if saved_as not in (kind.__name__, RecognizerModel.__name__):
             raise ModelError(f"{source}: expected weights of a {kind.__name__}, got a {saved_as}")
+        adapter = Adapter.load(source) if with_adapter else None
+        if adapter:
+            adapter.add_to(model)
         return cls(model, tokenizer, device, LanguageModel.load(source))
 
     def save_pretrained(self, folder: str | Path) -> None:

@@ -109,6 +109,31 @@ def test_the_final_weights_keep_the_share_of_the_first_ones_that_is_asked_for(
     assert torch.allclose(mixed, 0.75 * old + 0.25 * new, atol=1e-3)
 
 
+def test_a_change_of_low_rank_is_trained_beside_weights_that_stay(settings, whole, tmp_path):
+    final, rank = whole / "run" / "final", 2
+    low = ["--low_rank", str(rank), "--loop.max_steps", "3", "--loop.ema_decay", "0"]
+    low += ["--loop.peak_lr", "1e-2"]
+    finish(launch(SCRIPT, settings, tmp_path, "--init", str(final), *low))
+    old, new = (
+        Recognizer.from_pretrained(folder, device="cpu").model.state_dict()
+        for folder in (final, tmp_path / "run/final")
+    )
+    name = "encoder.layers.0.ffn1.weight"
+    sizes = torch.linalg.svdvals(new[name] - old[name])
+    assert sizes[rank - 1] > 10 * sizes[rank] > 0  # what is left is rounding to float16
+    assert torch.equal(
+        new["decoder.output_projection.weight"], old["decoder.output_projection.weight"]
+    )
+
+
+@pytest.mark.parametrize("options", [["--low_rank", "2"], ["--low_rank", "-1", "--init", "x"]])
+def test_a_low_rank_that_cannot_be_is_refused_at_once(settings, tmp_path, options):
+    process = launch(SCRIPT, settings, tmp_path, *options)
+    output, _ = process.communicate(timeout=TIMEOUT_S)
+    assert process.returncode != 0
+    assert "expected low_rank >= 0, and with it --init" in output
+
+
 def test_an_unknown_setting_is_named(settings, tmp_path):
     settings_with_typo = tmp_path / "typo.yaml"
     settings_with_typo.write_text(settings.read_text() + "\nlearnin_rate: 1\n")

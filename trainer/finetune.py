@@ -48,6 +48,7 @@ from trainer.data.strokes import Ink, InkAugment
 from trainer.data.truths import canonical_truths, truths_of
 from trainer.foreign import ForeignTrainee, load_foreign
 from trainer.loop import Loop, LoopConfig, make_accelerator, memory_advice
+from trainer.low_rank import train_low_rank
 from trainer.metrics import score_readings
 from trainer.objective import TrainingModel
 from trainer.push import check_access, push_final
@@ -75,6 +76,10 @@ class FinetuneConfig:
     init: str | None = None  # folder or Hub repository of weights to start from
     # Share of the starting weights in the final ones: what was known before is forgotten less.
     init_share: float = 0.0
+    # Rank of a change that is trained beside the weights of init, which stay: trainer/adapter.py
+    # makes a small file of it. 0: the weights themselves are trained.
+    low_rank: int = 0
+    low_rank_base: str | None = None  # weights that stay, where they are others than those of init
     # TrOCR or BLIP captioner to train in place of our own model: folder or Hub repository. Its
     # learning rates are a hundred times lower than ours, see trainer/configs/seed_*.yaml.
     model_from: str | None = None
@@ -127,6 +132,11 @@ class FinetuneConfig:
             )
         if not 0 <= self.init_share < 1:
             raise ValueError(f"expected init_share from 0 to below 1, got {self.init_share}")
+        if self.low_rank and (not self.init or self.init_share or self.low_rank < 0):
+            raise ValueError(
+                "expected low_rank >= 0, and with it --init and no init_share, "
+                f"got {self.low_rank}, {self.init} and {self.init_share}"
+            )
         if self.batch_size < 1 or self.epochs < 0 or self.emphasis < 1:
             raise ValueError(
                 "expected batch_size >= 1, epochs >= 0 and emphasis >= 1, "
@@ -247,6 +257,12 @@ def start_trainee(config: FinetuneConfig) -> Trainee:
             foreign, config.label_smoothing, config.batches, config.batch_size, alterations
         )
     model, tokenizer, language = start_model(config)
+    if config.low_rank:
+        torch.manual_seed(config.seed)
+        base = Recognizer.from_pretrained(
+            config.low_rank_base or config.init, "cpu", type(model), with_adapter=False
+        )
+        train_low_rank(model, base.model.state_dict(), config.low_rank)
     objective = TrainingModel(
         model,
         config.label_smoothing,

@@ -7,8 +7,8 @@ encoder.onnx takes one picture to the keys and values that the decoder's layers 
 one token to the next, with those of all tokens before it. latexocr/quantized.py runs them.
 """
 
-import copy
 import logging
+import math
 import warnings
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
@@ -17,17 +17,23 @@ from pathlib import Path
 import numpy as np
 import torch
 from torch import Tensor, nn
-from torch.nn.utils.fusion import fuse_conv_bn_eval
 from transformers.models.trocr.modeling_trocr import TrOCRAttention
 
-from latexocr.modeling import COARSE_STRIDE, STRIDE, Downsample, RecognizerModel, ResidualBlock
-from latexocr.quantized import ENCODER_FILE, STEP_FILE
+from latexocr.graph_weights import (
+    BLOCK_SIZE,
+    ENCODER_FILE,
+    STEP_FILE,
+    Places,
+    folded,
+    graph_weights,
+    projection,
+)
+from latexocr.modeling import COARSE_STRIDE, STRIDE, RecognizerModel
 from latexocr.recognizer import stack_pictures
 from latexocr.stepping import GUIDED_LAYERS
 
 # Longest sides and sequences that the exporter may reckon with; none of them is checked later.
 MAX_STRIDES, MAX_ROWS, MAX_CELLS = 4096, 65_536, 4_194_304
-BLOCK_SIZE = 128  # weights of a row that share a scale
 # So many convolutions at the picture's end stay in float32: their work is small, and rounding what
 # they see of faint pencil and paper cost three points on photos.
 FLOAT_CONVOLUTIONS = 2
@@ -40,13 +46,7 @@ class EncoderGraph(nn.Module):
     def __init__(self, model: RecognizerModel) -> None:
         super().__init__()
         self.encoder = model.encoder
-        looks = [layer.encoder_attn for layer in model.decoder.model.decoder.layers]
-        linears = [linear for look in looks for linear in (look.k_proj, look.v_proj)]
-        weight = torch.cat([linear.weight for linear in linears])
-        # One product of matrices in place of two for each layer.
-        self.project = nn.Linear(weight.shape[1], weight.shape[0])
-        self.project.weight = nn.Parameter(weight.detach())
-        self.project.bias = nn.Parameter(torch.cat([linear.bias for linear in linears]).detach())
+        self.project = projection(model)
 
     def forward(self, pixel_values: Tensor) -> Tensor:
         """(1, 1, H, W) -> (1, H/8, W/8, 2 * layers * C)."""
@@ -125,21 +125,6 @@ def write_graphs(model: RecognizerModel, folder: Path) -> None:
     model = folded(model)
     _write_encoder(EncoderGraph(model).eval(), folder / ENCODER_FILE)
     _write_step(StepGraph(model).eval(), model, folder / STEP_FILE)
-
-
-def folded(model: RecognizerModel) -> RecognizerModel:
-    """A copy on the CPU whose convolutions do the work of the norms behind them."""
-    model = copy.deepcopy(model).cpu().float().eval()
-    for module in model.modules():
-        pairs = ()
-        if isinstance(module, Downsample):
-            pairs = (("conv", "norm"),)
-        elif isinstance(module, ResidualBlock):
-            pairs = (("conv1", "norm1"), ("conv2", "norm2"))
-        for conv, norm in pairs:
-            setattr(module, conv, fuse_conv_bn_eval(getattr(module, conv), getattr(module, norm)))
-            setattr(module, norm, nn.Identity())
-    return model
 
 
 def _write_encoder(graph: EncoderGraph, path: Path) -> None:
@@ -304,3 +289,97 @@ def _quantize_embeddings(path: Path) -> None:
     from onnxruntime.quantization import QuantType, quantize_dynamic
 
     quantize_dynamic(path, path, op_types_to_quantize=["Gather"], weight_type=QuantType.QUInt8)
+
+
+# --- Where the weights stand -------------------------------------------------------------------
+
+
+def find_places(model: RecognizerModel, folder: Path) -> dict[str, Places]:
+    """Where the int8 graphs of a folder have the weights of the model that they were made of, by
+    the graph's file. Embeddings, and what they share with the output, are left out. Needs onnx."""
+    weights = graph_weights(model)
+    return {
+        name: _places(folder / name, {key: value.numpy() for key, value in of_graph.items()})
+        for name, of_graph in weights.items()
+    }
+
+
+def _places(path: Path, weights: dict[str, np.ndarray]) -> Places:
+    import onnx
+    from onnx.numpy_helper import to_array
+
+    graph, at = onnx.load(path).graph, _contents(path.read_bytes())
+    arrays = {tensor.name: to_array(tensor) for tensor in graph.initializer}
+    places: dict[str, dict[str, float]] = {}
+    for name in weights:
+        codes = arrays.get(f"{name}_quantized")
+        if name in arrays:
+            places[name] = {"plain": at[name]}
+        elif codes is not None and codes.ndim == 4:
+            bias, scale = f"{name.removesuffix('weight')}bias_quantized", f"{name}_scale"
+            parts = {"codes": f"{name}_quantized", "scales": scale, "bias": bias}
+            parts["bias_scales"] = f"{bias}_scale"
+            places[name] = {part: at[own] for part, own in parts.items()}
+            places[name]["input_scale"] = float(arrays[f"{bias}_scale"][0] / arrays[scale][0])
+    # The exporter gives matrices names of its own.
+    matrices = {name: weight for name, weight in weights.items() if weight.ndim == 2}
+    for node in graph.node:
+        if node.op_type == "MatMulNBits":
+            own = node.input[1:4]
+            codes, scales, zeros = (arrays[name] for name in own)
+            blocks = (codes.astype(np.float32) - zeros[:, :, None]) * scales[:, :, None]
+            found = blocks.reshape(len(codes), -1)
+            distances = {name: _distance(matrix, found) for name, matrix in matrices.items()}
+            name = min(distances, key=distances.__getitem__)
+            parts = zip(("codes", "scales", "zero_points"), own, strict=True)
+            places[name] = {part: at[of] for part, of in parts}
+    return places
+
+
+def _contents(data: bytes) -> dict[str, int]:
+    """The first byte of the numbers of each initializer in an ONNX file. Source: onnx.proto, where
+    a model's graph is field 7, a graph's initializer 5, and of a tensor float_data 4, name 8 and
+    raw_data 9."""
+    found = {}
+    for number, start, end in _fields(data, 0, len(data)):
+        if number != 7:
+            continue
+        for number_, start_, end_ in _fields(data, start, end):
+            if number_ == 5:
+                tensor = {of: (at, until) for of, at, until in _fields(data, start_, end_)}
+                numbers = tensor.get(9) or tensor.get(4)
+                if numbers:
+                    found[data[slice(*tensor[8])].decode()] = numbers[0]
+    return found
+
+
+def _fields(data: bytes, start: int, end: int) -> Iterator[tuple[int, int, int]]:
+    """Number, first byte and end of the fields of a message that have a length. Source:
+    https://protobuf.dev/programming-guides/encoding"""
+    while start < end:
+        tag, start = _varint(data, start)
+        if tag & 7 == 2:
+            length, start = _varint(data, start)
+            yield tag >> 3, start, start + length
+            start += length
+        elif tag & 7 == 0:
+            start = _varint(data, start)[1]
+        else:
+            start += 8 if tag & 7 == 1 else 4
+
+
+def _varint(data: bytes, start: int) -> tuple[int, int]:
+    value, shift = 0, 0
+    while True:
+        byte = data[start]
+        value, shift, start = value | (byte & 127) << shift, shift + 7, start + 1
+        if byte < 128:
+            return value, start
+
+
+def _distance(matrix: np.ndarray, rounded: np.ndarray) -> float:
+    """Between two matrices, the second of which may have been filled up with columns of 0."""
+    missing = rounded.shape[1] - matrix.shape[1]
+    if len(matrix) != len(rounded) or not 0 <= missing < BLOCK_SIZE:
+        return math.inf
+    return float(np.abs(np.pad(matrix, ((0, 0), (0, missing))) - rounded).mean())

@@ -13,6 +13,7 @@ int8 has to cover are found on pictures: formulas in ink of our own, or those of
 
 import argparse
 import copy
+import json
 import logging
 import os
 import shutil
@@ -29,6 +30,7 @@ from latexocr.errors import ModelError
 from latexocr.hub import resolve
 from latexocr.quantized import (
     METHODS,
+    PLACES_FILE,
     Method,
     load_recognizer,
     quantization_of,
@@ -42,7 +44,7 @@ from trainer.data.examples import Example, load_examples
 from trainer.data.ink import InkWriter
 from trainer.data.strokes import rng_for, sample
 from trainer.metrics import percent, ratio_interval, score_readings, token_edits
-from trainer.onnx_graphs import quantize_graphs, write_graphs
+from trainer.onnx_graphs import find_places, quantize_graphs, write_graphs
 
 logger = logging.getLogger(__name__)
 
@@ -115,6 +117,8 @@ def _write_int8(recognizer: Recognizer, folder: Path, pictures: Sequence[np.ndar
         try:
             write_graphs(recognizer.model, Path(exact))
             quantize_graphs(Path(exact), folder, [first_view(picture) for picture in pictures])
+            places = find_places(recognizer.model, folder)
+            (folder / PLACES_FILE).write_text(json.dumps(places, indent=1) + "\n", "utf-8")
         except ImportError as error:
             raise ModelError(
                 "expected onnx, onnxscript and onnxruntime to be installed for int8: "

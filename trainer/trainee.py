@@ -22,6 +22,7 @@ from trainer.data.augment import PictureAugment
 from trainer.data.batches import BatchConfig, DrawnExamples, collate
 from trainer.data.examples import Example
 from trainer.data.strokes import InkAugment
+from trainer.low_rank import merged_state
 from trainer.objective import TensorBatch, TrainingModel
 
 logger = logging.getLogger(__name__)
@@ -134,7 +135,7 @@ class RecognizerTrainee:
     def save(self, folder: Path) -> None:
         """Write weights as they are shipped: float16, in files below 10 MB."""
         copy = type(self.model)(config=self.model.config)
-        copy.load_state_dict(self.model.state_dict())
+        copy.load_state_dict(merged_state(self.model))
         Recognizer(copy.half(), self.tokenizer, "cpu", self.language).save_pretrained(folder)
 
 

@@ -1,0 +1,65 @@
+"""Training a change of the weights that trainer/adapter.py can write into a small file.
+
+The weights stay as they are. Beside each matrix a product of two thin ones is trained, and biases
+and norms as a whole; embeddings stay.
+
+Source: Hu et al. 2021, "LoRA: low-rank adaptation of large language models", arXiv:2106.09685.
+"""
+
+from collections.abc import Mapping
+
+import torch
+from torch import Tensor, nn
+from torch.nn.utils import parametrize
+
+from latexocr.modeling import RecognizerModel
+from trainer.adapter import balanced, rank_of
+
+
+class LowRankChange(nn.Module):
+    """What is added to a frozen matrix or kernel: left (C_out, R) times right (R, C_in)."""
+
+    def __init__(self, change: Tensor, rank: int) -> None:
+        """Args: change, to start from."""
+        super().__init__()
+        matrix = change.flatten(1)
+        if matrix.any():
+            left, right = balanced(matrix, rank)
+        else:
+            left = torch.zeros(len(matrix), rank)
+            right = torch.randn(rank, matrix.shape[1]) / matrix.shape[1] ** 0.5
+        self.left, self.right = nn.Parameter(left.contiguous()), nn.Parameter(right.contiguous())
+
+    def forward(self, weight: Tensor) -> Tensor:
+        return weight + (self.left @ self.right).view_as(weight)
+
+
+def train_low_rank(model: RecognizerModel, base: Mapping[str, Tensor], rank: int) -> None:
+    """Keep the matrices of base, a state dict of such a model, and train what is added to them.
+    The model goes on from its own weights as nearly as a change of this rank allows."""
+    tables = {m.weight for m in model.modules() if isinstance(m, nn.Embedding)}
+    for name, module in list(model.named_modules()):
+        for key, weight in list(module.named_parameters(recurse=False)):
+            if weight.ndim == 1:
+                continue
+            weight.requires_grad_(False)
+            change = weight.detach() - base[f"{name}.{key}"]
+            weight.data.copy_(base[f"{name}.{key}"])
+            own_rank = rank_of(tuple(weight.shape), rank)
+            if own_rank and weight not in tables:
+                parametrize.register_parametrization(module, key, LowRankChange(change, own_rank))
+
+
+def merged_state(model: nn.Module) -> dict[str, Tensor]:
+    """The state dict that the model would have without the parts that are trained beside weights,
+    these included in them."""
+    before, after = ".parametrizations.", ".original"
+    found = {}
+    for key, value in model.state_dict().items():
+        if before not in key:
+            found[key] = value
+        elif key.endswith(after):
+            name = key.removesuffix(after).replace(before, ".")
+            module, _, own = name.rpartition(".")
+            found[name] = getattr(model.get_submodule(module), own).detach()
+    return found
