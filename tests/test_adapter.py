@@ -1,15 +1,18 @@
 """A small file that changes weights: what it holds, and who takes it up."""
 
+import json
 import shutil
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 from torch import nn
 
 from latexocr.adapter import ADAPTER_FILE, Adapter
 from latexocr.errors import ModelError
-from latexocr.hub import QUICK
+from latexocr.graph_weights import graph_weights, with_weights
+from latexocr.hub import QUICK, resolve
 from latexocr.modeling import RecognizerModel
 from latexocr.quantized import (
     PLACES_FILE,
@@ -181,6 +184,21 @@ def test_a_twin_made_of_all_weights_is_taken_as_it_is(folders, tmp_path):
     assert isinstance(quick.model, OnnxModel)
     wanted = likelihoods(Recognizer.from_pretrained(tmp_path / "recognizer", "cpu"))
     assert (likelihoods(quick) - wanted).abs().max() < 0.02
+
+
+def test_the_embedded_twin_could_take_up_an_adapter():
+    """Its graphs, given the weights that they were made of, stay what they are but for rounding."""
+    source, quick = resolve(None, "recognizer"), resolve(None, "recognizer").with_name(QUICK)
+    weights = graph_weights(Recognizer.from_pretrained(source, "cpu", with_adapter=False).model)
+    places = json.loads((quick / PLACES_FILE).read_text())
+    for name, of_graph in weights.items():
+        before = np.frombuffer((quick / name).read_bytes(), np.uint8).astype(int)
+        after = with_weights(before.astype(np.uint8).tobytes(), places[name], of_graph)
+        differs = np.frombuffer(after, np.uint8) != before
+        assert differs.mean() < 0.01
+        other = {key: value.flip(0) for key, value in of_graph.items()}
+        changed = np.frombuffer(with_weights(after, places[name], other), np.uint8)
+        assert (changed != before).mean() > 0.8  # hardly a byte is anything else
 
 
 # --- What cannot be ----------------------------------------------------------------------------

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 from latexocr.latex import canonical
+from latexocr.latex_tables import OPERATORS
 from latexocr.tokenizer import default_vocabulary
 from trainer.data.rare import Exchanger, main, rare_formulas
 from trainer.data.school import school_formulas
@@ -36,6 +37,15 @@ def test_they_are_canonical_and_have_known_tokens(formulas):
 def test_what_no_line_has_stands_in_some(formulas, token):
     assert not any(token in line for line in LINES)
     assert sum(token in latex.split() for latex in formulas) >= 3
+
+
+def test_functions_come_where_no_line_has_any():
+    lines = [f"a_{{{i}}} + {i} x = y" for i in range(500)]
+    found = rare_formulas(lines, 1000)
+    with_names = [latex for latex in found if not set(latex.split()).isdisjoint(OPERATORS)]
+    assert 0.05 < len(with_names) / len(found) < 0.3
+    assert len({token for latex in with_names for token in latex.split()} & set(OPERATORS)) > 20
+    assert any("^ { - 1 }" in latex for latex in with_names)
 
 
 def test_fences_stay_in_pairs(formulas):

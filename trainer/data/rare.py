@@ -5,8 +5,9 @@ r"""Formulas of lists, some of their symbols exchanged for rarer ones of the sam
 
 What people write has a long tail: of ten thousand formulas of the lists seven have an `\exists`,
 one has a `\cot`, and a recogniser that has seen a symbol ten times reads it by chance. Here
-relations become other relations, letters other letters or letters with a mark, and so on; rarer
-symbols less often, though far more often than in the lists. The same seed gives the same formulas.
+relations become other relations, letters other letters, letters with a mark or arguments of a
+function, and so on; rarer symbols less often, though far more often than in the lists. The same
+seed gives the same formulas.
 """
 
 from __future__ import annotations
@@ -78,8 +79,10 @@ class Exchanger:
                 tokens = self._symbol(tokens, rng)
             elif draw < 0.8:
                 tokens = self._marked(tokens, rng)
-            elif draw < 0.92:
+            elif draw < 0.88:
                 tokens = self._fenced(tokens, rng)
+            elif draw < 0.95:
+                tokens = self._named(tokens, rng)
             else:
                 tokens = self._beside(tokens, rng)
         return tokens
@@ -129,6 +132,17 @@ class Exchanger:
         tokens = tokens.copy()
         tokens[left], tokens[right] = opening, _FENCES[opening]
         return tokens
+
+    def _named(self, tokens: list[str], rng: np.random.Generator) -> list[str]:
+        """A function's name before a letter, sometimes raised to a power."""
+        place = _some_letter(tokens, rng)
+        if place is None:
+            return tokens
+        name = [self._chosen(tables.OPERATORS, rng)]
+        if rng.random() < 0.2:
+            power = ["2"] if rng.random() < 0.5 else ["-", "1"]
+            name += ["^", "{", *power, "}"]
+        return [*tokens[:place], *name, *tokens[place:]]
 
     def _beside(self, tokens: list[str], rng: np.random.Generator) -> list[str]:
         """A quantifier or the like before a letter, or a factorial or the like after it."""
