@@ -113,12 +113,12 @@ def kernel_codes(weight: np.ndarray, bias: np.ndarray, input_scale: float) -> di
     """A kernel (C_out, C_in, h, w) for convolutions in int8: codes of its shape, int8, and a scale
     (C_out,) for each row; and the bias (C_out,) in codes, int32, with their scales."""
     scales = (np.abs(weight).max((1, 2, 3)) / 127).astype(np.float32)
-    steps = np.where(scales == 0, 1, scales)
-    codes = np.clip(np.rint(weight / steps[:, None, None, None]), -127, 127)
-    bias_scales = (input_scale * steps).astype(np.float32)
+    scales[scales == 0] = 1
+    codes = np.clip(np.rint(weight / scales[:, None, None, None]), -127, 127)
+    bias_scales = (input_scale * scales).astype(np.float32)
     return {
         "codes": codes.astype(np.int8),
-        "scales": steps.astype(np.float32),
+        "scales": scales,
         "bias": np.rint(bias / bias_scales).astype(np.int32),
         "bias_scales": bias_scales,
     }

@@ -21,7 +21,7 @@ from latexocr.quantized import (
     load_recognizer,
     weights_digest,
 )
-from latexocr.recognizer import Recognizer
+from latexocr.recognizer import Recognizer, stack_pictures
 from latexocr.tokenizer import build_tokenizer
 from tests.tiny import tiny_model
 from trainer import adapter as command
@@ -77,12 +77,8 @@ def folders(base, target, tmp_path_factory) -> dict[str, Path]:
 
 
 def encoded(model: nn.Module, picture: int = 3) -> torch.Tensor:
-    pixels = drawn_pictures(20)[picture]
-    height, width = (-(-side // 16) * 16 for side in pixels.shape)
-    values = torch.zeros(1, 1, height, width)
-    values[0, 0, : pixels.shape[0], : pixels.shape[1]] = torch.from_numpy(pixels) / 255
     with torch.inference_mode():
-        return model.encoder(values).last_hidden_state
+        return model.encoder(*stack_pictures([drawn_pictures(20)[picture]])).last_hidden_state
 
 
 def test_weights_with_their_adapter_compute_what_those_after_training_compute(folders, target):
@@ -192,8 +188,9 @@ def test_the_embedded_twin_could_take_up_an_adapter():
     weights = graph_weights(Recognizer.from_pretrained(source, "cpu", with_adapter=False).model)
     places = json.loads((quick / PLACES_FILE).read_text())
     for name, of_graph in weights.items():
-        before = np.frombuffer((quick / name).read_bytes(), np.uint8).astype(int)
-        after = with_weights(before.astype(np.uint8).tobytes(), places[name], of_graph)
+        data = (quick / name).read_bytes()
+        before = np.frombuffer(data, np.uint8)
+        after = with_weights(data, places[name], of_graph)
         differs = np.frombuffer(after, np.uint8) != before
         assert differs.mean() < 0.01
         other = {key: value.flip(0) for key, value in of_graph.items()}

@@ -32,6 +32,11 @@ def rank_of(shape: tuple[int, ...], rank: int) -> int:
     return min(rank, shape[0] // SHORTEST, math.prod(shape[1:]) // SHORTEST)
 
 
+def tables_of(model: nn.Module) -> set[int]:
+    """Where the embeddings lie in memory, one of which is the output's matrix, too: they stay."""
+    return {m.weight.data_ptr() for m in model.modules() if isinstance(m, nn.Embedding)}
+
+
 def balanced(change: Tensor, rank: int) -> tuple[Tensor, Tensor]:
     """The best approximation of a matrix (M, N) by a product of (M, R) and (R, N), whose entries
     are of about the same size.
@@ -80,8 +85,7 @@ def make_adapter(
     if {k: v.shape for k, v in start.items()} != {k: v.shape for k, v in end.items()}:
         raise ModelError("expected two recognisers of the same shape, got others")
     end = with_statistics_of(start, end)
-    # One of them is the output's matrix, too.
-    tables = {m.weight.data_ptr() for m in base.modules() if isinstance(m, nn.Embedding)}
+    tables = tables_of(base)
     differences = {
         name: end[name].float() - tensor.float()
         for name, tensor in start.items()

@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from torch.nn.utils import parametrize
 
 from latexocr.modeling import RecognizerModel
-from trainer.adapter import balanced, rank_of
+from trainer.adapter import balanced, rank_of, tables_of
 
 
 class LowRankChange(nn.Module):
@@ -37,7 +37,7 @@ class LowRankChange(nn.Module):
 def train_low_rank(model: RecognizerModel, base: Mapping[str, Tensor], rank: int) -> None:
     """Keep the matrices of base, a state dict of such a model, and train what is added to them.
     The model goes on from its own weights as nearly as a change of this rank allows."""
-    tables = {m.weight for m in model.modules() if isinstance(m, nn.Embedding)}
+    tables = tables_of(model)
     for name, module in list(model.named_modules()):
         for key, weight in list(module.named_parameters(recurse=False)):
             if weight.ndim == 1:
@@ -46,7 +46,7 @@ def train_low_rank(model: RecognizerModel, base: Mapping[str, Tensor], rank: int
             change = weight.detach() - base[f"{name}.{key}"]
             weight.data.copy_(base[f"{name}.{key}"])
             own_rank = rank_of(tuple(weight.shape), rank)
-            if own_rank and weight not in tables:
+            if own_rank and weight.data_ptr() not in tables:
                 parametrize.register_parametrization(module, key, LowRankChange(change, own_rank))
 
 
