@@ -299,14 +299,15 @@ class Recognizer:
             n_beams,
             max_new_tokens,
             self.unwritable,
-            self._prior(n_beams),
+            self.prior(n_beams),
         )
         return [
             [self._decoded(candidate, [STRIDE / side for side in size]) for candidate in beams]
             for beams, size in zip(found, sizes.tolist(), strict=True)
         ]
 
-    def _prior(self, n_beams: int) -> Prior | None:
+    def prior(self, n_beams: int) -> Prior | None:
+        """What candidates are searched by beside the picture, with so many beams."""
         if self.language is None:
             return None
         # A greedy reading hardly changes by it.

@@ -180,3 +180,18 @@ def test_places_that_are_marked_stay():
     encoded = objective.recognizer.encoder(PLAIN.pixel_values, PLAIN.picture_sizes)
     found = objective._with_found(places, encoded, PLAIN.input_ids, PLAIN.place_sources, 4)
     assert torch.equal(found, places)
+
+
+@torch.no_grad()
+@pytest.mark.parametrize(("share", "is_told"), [(0.0, True), (1.0, False)])
+def test_ink_can_be_learnt_with_the_places_that_reading_would_find(share, is_told):
+    """Where the marks are matters only to a decoder that is told them."""
+    model = tiny_model(dropout=0.0)
+    torch.nn.init.normal_(model.place.weight, std=0.3)
+    objective = TrainingModel(model, 0.0, 0.0, 0.0, found_places=share).train()
+    losses = []
+    for column in (1.0, 3.0):
+        torch.manual_seed(0)
+        marked = vars(PLAIN) | {"places": torch.tensor([[[-1.0, -1.0], [1.0, column], [1.0, 2.0]]])}
+        losses.append(float(objective(**marked).token_loss))
+    assert (abs(losses[0] - losses[1]) > 1e-4) is is_told

@@ -93,6 +93,9 @@ class FinetuneConfig:
     input_noise: float = 0.1  # share of the decoder's input tokens that are replaced
     counting_loss_weight: float = 0.0  # of learning how many of each token a picture shows
     both_directions: bool = False  # formulas are learnt from their end, too
+    # Share of the ink whose decoder is told the places that it finds, as when it reads, in place of
+    # the middles of its symbols. Those of pictures without ink are always found.
+    found_places: float = 0.0
     refinement: bool = False  # of attention, see trainer/refined.py
     augment_ink: bool = True
     augment_pictures: bool = False
@@ -130,8 +133,11 @@ class FinetuneConfig:
             raise ValueError(
                 f"refinement is for our own model, but model_from says {self.model_from}"
             )
-        if not 0 <= self.init_share < 1:
-            raise ValueError(f"expected init_share from 0 to below 1, got {self.init_share}")
+        if not (0 <= self.init_share < 1 and 0 <= self.found_places <= 1):
+            raise ValueError(
+                "expected init_share from 0 to below 1 and found_places from 0 to 1, "
+                f"got {self.init_share} and {self.found_places}"
+            )
         if self.low_rank and (not self.init or self.init_share or self.low_rank < 0):
             raise ValueError(
                 "expected low_rank >= 0, and with it --init and no init_share, "
@@ -271,6 +277,7 @@ def start_trainee(config: FinetuneConfig) -> Trainee:
         config.input_noise,
         config.counting_loss_weight,
         config.both_directions,
+        config.found_places,
     )
     return RecognizerTrainee(model, tokenizer, objective, config.batches, alterations, language)
 

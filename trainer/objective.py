@@ -100,9 +100,11 @@ class TrainingModel(nn.Module):
         input_noise: float = 0.0,
         counting_loss_weight: float = 0.0,
         both_directions: bool = False,
+        found_places: float = 0.0,
     ) -> None:
         """Args: both_directions, formulas are learnt to be written from their end, too, which
-        counts as much."""
+        counts as much; found_places, share of the pictures whose places are known that are told
+        those that the model finds instead, as it is when it reads."""
         super().__init__()
         self.recognizer = recognizer
         self.label_smoothing = label_smoothing
@@ -111,6 +113,7 @@ class TrainingModel(nn.Module):
         self.input_noise = input_noise
         self.counting_loss_weight = counting_loss_weight
         self.both_directions = both_directions
+        self.found_places = found_places
         config = recognizer.config
         width, n_tokens = config.encoder.hidden_size, config.decoder.vocab_size
         self.cell_head = nn.Linear(width, n_tokens)
@@ -201,12 +204,16 @@ class TrainingModel(nn.Module):
         place_sources: Tensor,
         columns: int,
     ) -> Tensor:
-        """places, with those found that are unknown for a whole formula: the true tokens are given,
-        and the decoder looks for each. At inference it finds its places in the same way."""
-        rows = (places[..., 0] < 0).all(dim=1).nonzero()[:, 0]
+        """places, with those found that are unknown for a whole formula, and of the known ones as
+        many as are asked for: the true tokens are given, and the decoder looks for each. At
+        inference it finds its places in the same way."""
+        wanted = (places[..., 0] < 0).all(dim=1)
+        if self.training and self.found_places:
+            wanted |= torch.rand(len(places), device=places.device) < self.found_places
+        rows = wanted.nonzero()[:, 0]
         if not len(rows):
             return places
-        found = places[rows]
+        found = torch.full_like(places[rows], NOWHERE[0])
         mask = encoded.attention_mask
         memory = InkEncoderOutput(
             encoded.last_hidden_state[rows].detach(), None if mask is None else mask[rows]
