@@ -22,9 +22,10 @@ ENCODER_FILE, STEP_FILE = "encoder.onnx", "step.onnx"
 BLOCK_SIZE = 128  # weights of a row that share a scale
 
 # By the tensor's name: the number of the first byte of each of its parts. Their names are of
-# "plain", float32 as it is; or of a matrix "codes", "scales" and "zero_points"; or of a kernel
-# "codes" and "scales", and of the bias beside it "bias" and "bias_scales", which also need
-# "input_scale", no place but a number: the step between the values that the kernel meets.
+# "plain", float32 as it is; or of a matrix "codes", "scales" and "zero_points"; or of an embedding
+# "codes" and "scale"; or of a kernel "codes" and "scales", and of the bias beside it "bias" and
+# "bias_scales". Two more are no places but numbers: an embedding's "zero_point", which stays, and a
+# kernel's "input_scale", the step between the values that it meets.
 Places = Mapping[str, Mapping[str, Any]]
 
 
@@ -87,6 +88,8 @@ def _parts(
         return {"plain": weight.astype(np.float32)}
     if "zero_points" in parts:
         return matrix_codes(weight)
+    if "zero_point" in parts:
+        return embedding_codes(weight, int(parts["zero_point"]))
     bias = weights[name.removesuffix("weight") + "bias"].numpy()
     return kernel_codes(weight, bias, float(parts["input_scale"]))
 
@@ -107,6 +110,15 @@ def matrix_codes(weight: np.ndarray) -> dict[str, np.ndarray]:
         "scales": scales,
         "zero_points": zeros.astype(np.uint8),
     }
+
+
+def embedding_codes(weight: np.ndarray, zero_point: int) -> dict[str, np.ndarray]:
+    """An embedding (V, C) in codes of its shape, uint8, and the one scale (), float32, with which
+    the code for 0 can stay and all values fit."""
+    below, above = max(zero_point, 1), max(255 - zero_point, 1)
+    scale = np.float32(max(-weight.min() / below, weight.max() / above) or 1)
+    codes = np.clip(np.rint(weight / scale) + zero_point, 0, 255)
+    return {"codes": codes.astype(np.uint8), "scale": scale}
 
 
 def kernel_codes(weight: np.ndarray, bias: np.ndarray, input_scale: float) -> dict[str, np.ndarray]:

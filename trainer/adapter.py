@@ -25,6 +25,7 @@ LARGEST_CODE = 127
 VECTOR_STEPS = 8  # to the root mean square of a bias's or a norm's change
 EPSILON = 1e-5  # of torch's batch norm
 SHORTEST = 4  # sides of a matrix, in ranks
+VOCABULARY_RANK = 64  # of the change of the tokens' vectors, each of which may go its own way
 
 
 def rank_of(shape: tuple[int, ...], rank: int) -> int:
@@ -33,8 +34,13 @@ def rank_of(shape: tuple[int, ...], rank: int) -> int:
 
 
 def tables_of(model: nn.Module) -> set[int]:
-    """Where the embeddings lie in memory, one of which is the output's matrix, too: they stay."""
+    """Where the embeddings lie in memory."""
     return {m.weight.data_ptr() for m in model.modules() if isinstance(m, nn.Embedding)}
+
+
+def vocabulary_of(model: RecognizerModel) -> Tensor:
+    """The tokens' vectors (V, C): an embedding, and the output's matrix."""
+    return model.decoder.get_output_embeddings().weight
 
 
 def balanced(change: Tensor, rank: int) -> tuple[Tensor, Tensor]:
@@ -76,7 +82,7 @@ def with_statistics_of(
 def make_adapter(
     base: RecognizerModel, target: RecognizerModel, rank: int, coarseness: float
 ) -> Adapter:
-    """What brings one model's weights near another's, but for embeddings: those stay.
+    """What brings one model's weights near another's, but for embeddings of positions: those stay.
 
     Args: rank of the matrices' changes; coarseness, the step in root mean squares of what all
         their factors hold: one for all, so that the file is as small as it can be for its error.
@@ -85,14 +91,19 @@ def make_adapter(
     if {k: v.shape for k, v in start.items()} != {k: v.shape for k, v in end.items()}:
         raise ModelError("expected two recognisers of the same shape, got others")
     end = with_statistics_of(start, end)
-    tables = tables_of(base)
-    differences = {
-        name: end[name].float() - tensor.float()
-        for name, tensor in start.items()
-        if tensor.data_ptr() not in tables and not torch.equal(tensor, end[name])
-    }
+    vocabulary = vocabulary_of(base).data_ptr()
+    left_out = tables_of(base) - {vocabulary}
+    differences, ranks = {}, {}
+    for name, tensor in start.items():
+        if tensor.data_ptr() in left_out or torch.equal(tensor, end[name]):
+            continue
+        differences[name] = end[name].float() - tensor.float()
+        ranks[name] = rank
+        if tensor.data_ptr() == vocabulary:
+            left_out.add(vocabulary)  # it has two names
+            ranks[name] = VOCABULARY_RANK
     factors = {
-        name: balanced(change.flatten(1), rank_of(tuple(change.shape), rank))
+        name: balanced(change.flatten(1), rank_of(tuple(change.shape), ranks[name]))
         for name, change in differences.items()
         if change.ndim > 1
     }

@@ -1,7 +1,7 @@
 """Training a change of the weights that trainer/adapter.py can write into a small file.
 
-The weights stay as they are. Beside each matrix a product of two thin ones is trained, and biases
-and norms as a whole; embeddings stay.
+The weights stay as they are. Beside each matrix, that of the vocabulary's vectors among them, a
+product of two thin ones is trained, and biases and norms as a whole; other embeddings stay.
 
 Source: Hu et al. 2021, "LoRA: low-rank adaptation of large language models", arXiv:2106.09685.
 """
@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from torch.nn.utils import parametrize
 
 from latexocr.modeling import RecognizerModel
-from trainer.adapter import balanced, rank_of, tables_of
+from trainer.adapter import VOCABULARY_RANK, balanced, rank_of, tables_of, vocabulary_of
 
 
 class LowRankChange(nn.Module):
@@ -37,17 +37,24 @@ class LowRankChange(nn.Module):
 def train_low_rank(model: RecognizerModel, base: Mapping[str, Tensor], rank: int) -> None:
     """Keep the matrices of base, a state dict of such a model, and train what is added to them.
     The model goes on from its own weights as nearly as a change of this rank allows."""
-    tables = tables_of(model)
+    tables, vocabulary = tables_of(model), vocabulary_of(model).data_ptr()
+    of_vocabulary: LowRankChange | None = None  # the same one where tokens are read and written
     for name, module in list(model.named_modules()):
         for key, weight in list(module.named_parameters(recurse=False)):
             if weight.ndim == 1:
                 continue
             weight.requires_grad_(False)
-            change = weight.detach() - base[f"{name}.{key}"]
+            is_vocabulary = weight.data_ptr() == vocabulary
+            own_rank = rank_of(tuple(weight.shape), VOCABULARY_RANK if is_vocabulary else rank)
+            if is_vocabulary and of_vocabulary is not None:
+                parametrize.register_parametrization(module, key, of_vocabulary)
+                continue
+            change = LowRankChange(weight.detach() - base[f"{name}.{key}"], own_rank)
             weight.data.copy_(base[f"{name}.{key}"])
-            own_rank = rank_of(tuple(weight.shape), rank)
-            if own_rank and weight.data_ptr() not in tables:
-                parametrize.register_parametrization(module, key, LowRankChange(change, own_rank))
+            if own_rank and (is_vocabulary or weight.data_ptr() not in tables):
+                parametrize.register_parametrization(module, key, change)
+            if is_vocabulary:
+                of_vocabulary = change
 
 
 def merged_state(model: nn.Module) -> dict[str, Tensor]:

@@ -296,7 +296,7 @@ def _quantize_embeddings(path: Path) -> None:
 
 def find_places(model: RecognizerModel, folder: Path) -> dict[str, Places]:
     """Where the int8 graphs of a folder have the weights of the model that they were made of, by
-    the graph's file. Embeddings, and what they share with the output, are left out. Needs onnx."""
+    the graph's file. Needs onnx."""
     weights = graph_weights(model)
     return {
         name: _places(folder / name, {key: value.numpy() for key, value in of_graph.items()})
@@ -321,6 +321,10 @@ def _places(path: Path, weights: dict[str, np.ndarray]) -> Places:
             parts["bias_scales"] = f"{bias}_scale"
             places[name] = {part: at[own] for part, own in parts.items()}
             places[name]["input_scale"] = float(arrays[f"{bias}_scale"][0] / arrays[scale][0])
+        elif codes is not None and codes.ndim == 2:
+            parts = {"codes": f"{name}_quantized", "scale": f"{name}_scale"}
+            places[name] = {part: at[own] for part, own in parts.items()}
+            places[name]["zero_point"] = int(arrays[f"{name}_zero_point"])
     # The exporter gives matrices names of its own.
     matrices = {name: weight for name, weight in weights.items() if weight.ndim == 2}
     for node in graph.node:
