@@ -121,9 +121,16 @@ def test_a_change_of_low_rank_is_trained_beside_weights_that_stay(settings, whol
     name = "encoder.layers.0.ffn1.weight"
     sizes = torch.linalg.svdvals(new[name] - old[name])
     assert sizes[rank - 1] > 10 * sizes[rank] > 0  # what is left is rounding to float16
-    assert torch.equal(
-        new["decoder.output_projection.weight"], old["decoder.output_projection.weight"]
+    positions, read, written = (
+        f"decoder.{name}.weight"
+        for name in (
+            "model.decoder.embed_positions",
+            "model.decoder.embed_tokens",
+            "output_projection",
+        )
     )
+    assert torch.equal(new[positions], old[positions])
+    assert torch.equal(new[read], new[written]) and not torch.equal(new[read], old[read])
 
 
 @pytest.mark.parametrize("options", [["--low_rank", "2"], ["--low_rank", "-1", "--init", "x"]])
