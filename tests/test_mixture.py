@@ -8,8 +8,14 @@ import pytest
 
 from latexocr.latex import canonical
 from tests.tiny import TINY, inkml, write_inks
-from trainer.config import build
-from trainer.finetune import FinetuneConfig, load_training_data, start_trainee
+from trainer.config import ConfigError, build
+from trainer.finetune import (
+    MOST_REPEATS,
+    FinetuneConfig,
+    load_training_data,
+    repeat_factors,
+    start_trainee,
+)
 
 
 @pytest.fixture
@@ -73,3 +79,33 @@ def test_an_excluded_formula_that_the_training_data_has_may_be_written(settings,
     (tmp_path / "test" / "same.inkml").write_text(inkml("x+T"))
     _, written = kinds(settings | {"exclude": [str(tmp_path / "test")]}, written_per_epoch=[9])
     assert "x + T" in written
+
+
+@pytest.mark.parametrize(
+    ("rare_share", "wanted"),
+    [
+        pytest.param(0.0, [1, 1, 1, 1, 1], id="none"),
+        pytest.param(0.8, [1, 1, 1, 2, 1], id="the root of how much rarer"),
+        pytest.param(0.99, [1, 2, 2, 2, 1], id="in whole numbers"),
+    ],
+)
+def test_examples_are_repeated_by_their_rarest_token(rare_share, wanted):
+    shown = [{"x"}, {"x", "y"}, {"x", "y"}, {"x", "z"}, set()]
+    assert repeat_factors(shown, rare_share) == wanted
+
+
+def test_the_rarest_are_not_repeated_without_end():
+    assert max(repeat_factors([{"x"}] * 999 + [{"y"}], 0.9)) == MOST_REPEATS
+
+
+def test_formulas_with_rare_tokens_are_drawn_more_often_but_not_the_data(settings):
+    own, written = kinds(settings | {"rare_share": 0.9}, written_per_epoch=[9])
+    once = ["x + T", "L = x", r"\frac { x } { T }"]  # each has a token that the others have not
+    assert sorted(written) == sorted(2 * once)
+    assert own == kinds(settings)[0]
+
+
+@pytest.mark.parametrize("which", ["emphasised", "emphasised_printed"])
+def test_what_is_no_token_cannot_be_emphasised(settings, which):
+    with pytest.raises(ConfigError, match=r"tokens of the vocabulary to emphasise, got \\\\frac$"):
+        build(FinetuneConfig, settings | {which: [r"\frac", r"\\frac"]})

@@ -13,7 +13,8 @@ CPU check:     add --loop.max_steps 20 --model.hidden_size 32 --name check
 import json
 import logging
 import math
-from collections.abc import Callable, Set
+from collections import Counter
+from collections.abc import Callable, Sequence, Set
 from copy import deepcopy
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -28,7 +29,7 @@ from latexocr.language import LanguageModel
 from latexocr.latex import canonical
 from latexocr.modeling import RecognizerConfig, RecognizerModel, build_model
 from latexocr.recognizer import Recognizer
-from latexocr.tokenizer import build_tokenizer
+from latexocr.tokenizer import build_tokenizer, default_vocabulary
 from trainer.allocator import use_fast_allocator
 from trainer.config import ConfigError, parse_config, to_dict
 from trainer.data.augment import PictureAugment
@@ -58,6 +59,7 @@ from trainer.trainee import Alterations, Encoded, RecognizerTrainee, Trainee, en
 
 logger = logging.getLogger(__name__)
 
+MOST_REPEATS = 12  # of an example with a rare token
 LARGEST_EXPONENT = 700.0  # of a perplexity that a float can hold
 
 
@@ -114,6 +116,9 @@ class FinetuneConfig:
     emphasised: tuple[str, ...] = ()
     emphasised_printed: tuple[str, ...] = ()  # the same for print alone
     emphasis: int = 4
+    # Examples with a token that a smaller share of their kind has than this are drawn more often,
+    # by the root of how much smaller it is; 0: none. In all kinds but the data itself and print.
+    rare_share: float = 0.0
     push_to_hub: str | None = None  # user/name of a repository; final/ is pushed there at the end
     model: RecognizerConfig = field(default_factory=RecognizerConfig)
     batches: BatchConfig = field(default_factory=BatchConfig)
@@ -147,6 +152,13 @@ class FinetuneConfig:
             raise ValueError(
                 "expected batch_size >= 1, epochs >= 0 and emphasis >= 1, "
                 f"got {self.batch_size}, {self.epochs} and {self.emphasis}"
+            )
+        if not 0 <= self.rare_share < 1:
+            raise ValueError(f"expected rare_share from 0 to below 1, got {self.rare_share}")
+        unknown = {*self.emphasised, *self.emphasised_printed}.difference(default_vocabulary())
+        if unknown:
+            raise ValueError(
+                f"expected tokens of the vocabulary to emphasise, got {' '.join(sorted(unknown))}"
             )
 
 
@@ -186,27 +198,33 @@ def load_training_data(config: FinetuneConfig, trainee: Trainee) -> TrainingData
     often = set(config.emphasised)
     often_printed = often.union(config.emphasised_printed)
     batches = config.batches
-    for wanted, tokens, make in (
-        (batches.symbols_per_epoch, often, lambda: map(InkExample, symbol_inks(inks))),
-        (batches.pieces_per_epoch, often, lambda: map(InkExample, piece_inks(inks))),
-        (batches.written_per_epoch, often, lambda: written_examples(config, inks)),
-        (batches.printed_per_epoch, often_printed, lambda: printed_examples(config)),
+    rare = config.rare_share
+    for wanted, tokens, rare_share, make in (
+        (batches.symbols_per_epoch, often, rare, lambda: map(InkExample, symbol_inks(inks))),
+        (batches.pieces_per_epoch, often, rare, lambda: map(InkExample, piece_inks(inks))),
+        (batches.written_per_epoch, often, rare, lambda: written_examples(config, inks)),
+        (batches.printed_per_epoch, often_printed, 0.0, lambda: printed_examples(config)),
     ):
         if any(wanted):
             encoded = encode(list(make()), trainee)
-            data.encoded.append(emphasise(encoded, tokens, config.emphasis))
+            data.encoded.append(emphasise(encoded, tokens, config.emphasis, rare_share))
             data.kinds.append(Kind(data.encoded[-1].examples, wanted))
     logger.info("examples of each kind: %s", [len(kind.examples) for kind in data.kinds])
     return data
 
 
-def emphasise(encoded: Encoded, tokens: Set[str], emphasis: int) -> Encoded:
-    """The same, what has one of these tokens so many times."""
-    if not tokens:
+def emphasise(
+    encoded: Encoded, tokens: Set[str], emphasis: int, rare_share: float = 0.0
+) -> Encoded:
+    """The same, what has one of these tokens `emphasis` times, and what has a rare one as often as
+    repeat_factors says, if that is more."""
+    if not tokens and not rare_share:
         return encoded
+    shown = [set(canonical(example.latex).split()) for example in encoded.examples]
+    times = repeat_factors(shown, rare_share)
     times = [
-        emphasis if not tokens.isdisjoint(canonical(example.latex).split()) else 1
-        for example in encoded.examples
+        n if tokens.isdisjoint(some) else max(n, emphasis)
+        for n, some in zip(times, shown, strict=True)
     ]
     columns = zip(times, encoded.examples, encoded.token_ids, encoded.shapes, strict=True)
     found = Encoded(left_out=encoded.left_out)
@@ -215,6 +233,22 @@ def emphasise(encoded: Encoded, tokens: Set[str], emphasis: int) -> Encoded:
         found.token_ids.extend([ids] * n)
         found.shapes.extend([shape] * n)
     return found
+
+
+def repeat_factors(shown: Sequence[Set[str]], rare_share: float) -> list[int]:
+    """How often each example is drawn where others are drawn once: by its rarest token.
+
+    Args: shown, the tokens of each; rare_share, of examples, below which a token is rare.
+    Source: Gupta et al. 2019, "LVIS", arXiv:1908.03195, appendix B.2, in whole numbers up to
+    MOST_REPEATS."""
+    counts = Counter(token for some in shown for token in some)
+    times = {
+        token: round((rare_share * len(shown) / count) ** 0.5) for token, count in counts.items()
+    }
+    return [
+        min(MOST_REPEATS, max(1, max((times[token] for token in some), default=1)))
+        for some in shown
+    ]
 
 
 def printed_examples(config: FinetuneConfig) -> list[Example]:
