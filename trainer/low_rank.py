@@ -45,16 +45,16 @@ def train_low_rank(model: RecognizerModel, base: Mapping[str, Tensor], rank: int
                 continue
             weight.requires_grad_(False)
             is_vocabulary = weight.data_ptr() == vocabulary
-            own_rank = rank_of(tuple(weight.shape), VOCABULARY_RANK if is_vocabulary else rank)
             if is_vocabulary and of_vocabulary is not None:
                 parametrize.register_parametrization(module, key, of_vocabulary)
                 continue
-            change = LowRankChange(weight.detach() - base[f"{name}.{key}"], own_rank)
+            change = weight.detach() - base[f"{name}.{key}"]
             weight.data.copy_(base[f"{name}.{key}"])
+            own_rank = rank_of(tuple(weight.shape), VOCABULARY_RANK if is_vocabulary else rank)
             if own_rank and (is_vocabulary or weight.data_ptr() not in tables):
-                parametrize.register_parametrization(module, key, change)
-            if is_vocabulary:
-                of_vocabulary = change
+                trained = LowRankChange(change, own_rank)
+                parametrize.register_parametrization(module, key, trained)
+                of_vocabulary = trained if is_vocabulary else of_vocabulary
 
 
 def merged_state(model: nn.Module) -> dict[str, Tensor]:

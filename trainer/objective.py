@@ -218,9 +218,6 @@ class TrainingModel(nn.Module):
         memory = InkEncoderOutput(
             encoded.last_hidden_state[rows].detach(), None if mask is None else mask[rows]
         )
-        # A token's ink is looked at while it is written, which is one step before it is put in.
-        sources = place_sources[rows, :, None]
-        seen_at = (sources - 1).clamp_min(0).expand(-1, -1, 2)
         for _ in range(LOOKS):
             out = self.recognizer(
                 encoder_outputs=memory,
@@ -232,8 +229,7 @@ class TrainingModel(nn.Module):
             # bfloat16 could not tell one cell from the next on the right of a long formula.
             with torch.autocast(places.device.type, enabled=False):
                 looked = cells_looked_at(out.cross_attentions[-GUIDED_LAYERS:], columns)
-            looked = looked.gather(1, seen_at)
-            found = torch.where(sources < 0, torch.full_like(looked, NOWHERE[0]), looked)
+            found = told_places(looked, place_sources[rows])
         return places.index_copy(0, rows, found)
 
     def _disturbed(self, input_ids: Tensor, labels: Tensor) -> Tensor:
@@ -253,6 +249,17 @@ class TrainingModel(nn.Module):
             # The head must take part all the same: DDP waits for every parameter's gradient.
             return self.cell_head(features[:, 0]).float().sum() * 0.0
         return F.cross_entropy(self.cell_head(features[known]).float(), cells[known])
+
+
+def told_places(looked: Tensor, place_sources: Tensor) -> Tensor:
+    """The place to tell with each token: (B, T, 2), NOWHERE where it has none.
+
+    Args: looked (B, T, 2), where the decoder looked when each was put in; place_sources as in
+        Batch."""
+    sources = place_sources[:, :, None]
+    # A token's ink is looked at while it is written, which is one step before it is put in.
+    seen = looked.gather(1, (sources - 1).clamp_min(0).expand(-1, -1, 2))
+    return torch.where(sources < 0, torch.full_like(seen, NOWHERE[0]), seen)
 
 
 def misplaced(places: Tensor) -> Tensor:

@@ -16,12 +16,12 @@ from torch import Tensor
 from torch.utils.data import Dataset
 
 from latexocr.decoding import Candidate, decode
-from latexocr.modeling import STRIDE, InkEncoderOutput
-from latexocr.places import NOWHERE, PlaceTracker, cells_looked_at
+from latexocr.modeling import STRIDE
+from latexocr.places import NOWHERE, cells_looked_at
 from latexocr.quantized import load_recognizer
 from latexocr.recognizer import Recognizer, stack_pictures
 from trainer.data.batches import Draw, TrainingSample, collate
-from trainer.objective import IGNORE, LOOKS, Batch
+from trainer.objective import IGNORE, LOOKS, Batch, told_places
 
 N_BEAMS = 4
 MOST_RIVALS = 3  # of a picture, the likeliest
@@ -129,41 +129,22 @@ class WithRivals(Dataset):
                 others.append(writing)
         return own, others[:MOST_RIVALS]
 
+    @torch.inference_mode()
     def _looked_up(self, samples: Sequence[TrainingSample]) -> list[Writing]:
         """Their truths, with places that the reader finds."""
-        reader = self.reader
-        pixel_values, sizes = stack_pictures([s.sample.pixels for s in samples])
-        encoded = reader.model.encoder(pixel_values, sizes)
-        longest = max(len(s.token_ids) for s in samples)
-        ids = torch.full((len(samples), longest), reader.model.config.pad_token_id)
-        for row, s in zip(ids, samples, strict=True):
-            row[: len(s.token_ids)] = torch.tensor(s.token_ids)
-        places = torch.full((*ids.shape, 2), NOWHERE[0])
+        model, batch = self.reader.model, collate(samples)
+        encoded = model.encoder(batch.pixel_values, batch.picture_sizes)
+        places = torch.full_like(batch.places, NOWHERE[0])
         for _ in range(LOOKS):
-            looked = self._looked_at(encoded, ids, places, pixel_values.shape[3] // STRIDE)
-            for row, seen, s in zip(places, looked, samples, strict=True):
-                row[: len(s.token_ids)] = torch.tensor(self._tracked(s.token_ids, seen))
-        return [
-            Writing(s.token_ids, row[: len(s.token_ids)].numpy(), self._prior(s.token_ids))
-            for s, row in zip(samples, places, strict=True)
-        ]
+            _, attentions = model.steps(encoded).step(batch.input_ids, places)
+            looked = cells_looked_at(attentions, batch.pixel_values.shape[3] // STRIDE)
+            places = told_places(looked, batch.place_sources)
+        found = []
+        for s, row in zip(samples, places.numpy(), strict=True):
+            told = np.array([*row[: len(s.token_ids) - 1], NOWHERE], np.float32)
+            found.append(Writing(s.token_ids, told, self._prior(s.token_ids)))
+        return found
 
-    def _looked_at(
-        self, encoded: InkEncoderOutput, ids: Tensor, places: Tensor, columns: int
-    ) -> list[list[tuple[float, float]]]:
-        """Where the reader looked while it wrote each token but the first."""
-        steps = self.reader.model.steps(encoded)
-        _, attentions = steps.step(ids[:, :-1], places[:, :-1])
-        return [list(map(tuple, row)) for row in cells_looked_at(attentions, columns).tolist()]
-
-    def _tracked(
-        self, ids: Sequence[int], seen: Sequence[tuple[float, float]]
-    ) -> list[tuple[float, float]]:
-        tracker = PlaceTracker(self.reader.grammar.ids)
-        pairs = zip(ids[1:-1], seen, strict=False)
-        return [NOWHERE, *(tracker.step(token, place) for token, place in pairs), NOWHERE]
-
-    @torch.inference_mode()
     def _prior(self, ids: Sequence[int]) -> float:
         prior = self.reader.prior(N_BEAMS)
         if prior is None:
