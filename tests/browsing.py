@@ -65,7 +65,7 @@ class Pad:
         self.formula = page.locator(".formula").first
         self.confidence = page.locator(".confidence").first
         expect(self.tool("Brush")).to_have_class(IN_USE)
-        page.wait_for_function("!!window.copyText")  # app_keys.js runs a moment after the page is up
+        page.wait_for_function("!!window.copyText")  # app_keys.js runs a moment later
 
     def tool(self, name: str) -> Locator:
         return self.pad.get_by_role("button", name=name, exact=True)

@@ -28,19 +28,27 @@ SHORTEST = 4  # sides of a matrix, in ranks
 VOCABULARY_RANK = 64  # of the change of the tokens' vectors, each of which may go its own way
 
 
-def rank_of(shape: tuple[int, ...], rank: int) -> int:
-    """Of the change of a matrix or a kernel: less where its sides are short."""
-    return min(rank, shape[0] // SHORTEST, math.prod(shape[1:]) // SHORTEST)
-
-
-def tables_of(model: nn.Module) -> set[int]:
-    """Where the embeddings lie in memory."""
-    return {m.weight.data_ptr() for m in model.modules() if isinstance(m, nn.Embedding)}
-
-
 def vocabulary_of(model: RecognizerModel) -> Tensor:
     """The tokens' vectors (V, C): an embedding, and the output's matrix."""
     return model.decoder.get_output_embeddings().weight
+
+
+def ranks_of_changes(model: RecognizerModel, rank: int) -> dict[int, int]:
+    """How the changes of a model's matrices and kernels are bounded, by where these lie in memory:
+    less than rank where their sides are short. What is not named stays as it is: embeddings of
+    positions, and what is too small."""
+    vocabulary = vocabulary_of(model).data_ptr()
+    tables = {m.weight.data_ptr() for m in model.modules() if isinstance(m, nn.Embedding)}
+    found = {}
+    for weight in model.parameters():
+        place = weight.data_ptr()
+        if weight.ndim == 1 or place in tables - {vocabulary}:
+            continue
+        most = VOCABULARY_RANK if place == vocabulary else rank
+        own = min(most, weight.shape[0] // SHORTEST, math.prod(weight.shape[1:]) // SHORTEST)
+        if own:
+            found[place] = own
+    return found
 
 
 def balanced(change: Tensor, rank: int) -> tuple[Tensor, Tensor]:
@@ -91,31 +99,26 @@ def make_adapter(
     if {k: v.shape for k, v in start.items()} != {k: v.shape for k, v in end.items()}:
         raise ModelError("expected two recognisers of the same shape, got others")
     end = with_statistics_of(start, end)
-    vocabulary = vocabulary_of(base).data_ptr()
-    left_out = tables_of(base) - {vocabulary}
-    differences, ranks = {}, {}
+    ranks = ranks_of_changes(base, rank)
+    differences, factors = {}, {}
     for name, tensor in start.items():
-        if tensor.data_ptr() in left_out or torch.equal(tensor, end[name]):
+        own_rank = ranks.pop(tensor.data_ptr(), 0)  # once where a matrix has two names
+        if torch.equal(tensor, end[name]):
             continue
-        differences[name] = end[name].float() - tensor.float()
-        ranks[name] = rank
-        if tensor.data_ptr() == vocabulary:
-            left_out.add(vocabulary)  # it has two names
-            ranks[name] = VOCABULARY_RANK
-    factors = {
-        name: balanced(change.flatten(1), rank_of(tuple(change.shape), ranks[name]))
-        for name, change in differences.items()
-        if change.ndim > 1
-    }
+        change = end[name].float() - tensor.float()
+        if tensor.ndim <= 1:
+            differences[name] = change
+        elif own_rank:
+            factors[name] = balanced(change.flatten(1), own_rank)
     entries = [part.flatten() for pair in factors.values() for part in pair]
     step = _step(torch.cat(entries), coarseness) if entries else 1.0
-    changes = {}
+    changes = {
+        name: Change(step, tuple(_codes(part, step) for part in pair))
+        for name, pair in factors.items()
+    }
     for name, change in differences.items():
-        if name in factors:
-            changes[name] = Change(step, tuple(_codes(part, step) for part in factors[name]))
-        else:
-            own = _step(change, 1 / VECTOR_STEPS)
-            changes[name] = Change(own, (_codes(change.flatten(), own),))
+        own_step = _step(change, 1 / VECTOR_STEPS)
+        changes[name] = Change(own_step, (_codes(change.flatten(), own_step),))
     return Adapter(changes)
 
 

@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from torch.nn.utils import parametrize
 
 from latexocr.modeling import RecognizerModel
-from trainer.adapter import VOCABULARY_RANK, balanced, rank_of, tables_of, vocabulary_of
+from trainer.adapter import balanced, ranks_of_changes
 
 
 class LowRankChange(nn.Module):
@@ -37,24 +37,22 @@ class LowRankChange(nn.Module):
 def train_low_rank(model: RecognizerModel, base: Mapping[str, Tensor], rank: int) -> None:
     """Keep the matrices of base, a state dict of such a model, and train what is added to them.
     The model goes on from its own weights as nearly as a change of this rank allows."""
-    tables, vocabulary = tables_of(model), vocabulary_of(model).data_ptr()
-    of_vocabulary: LowRankChange | None = None  # the same one where tokens are read and written
+    ranks = ranks_of_changes(model, rank)
+    made: dict[int, LowRankChange] = {}  # one where tokens are read and written
     for name, module in list(model.named_modules()):
         for key, weight in list(module.named_parameters(recurse=False)):
             if weight.ndim == 1:
                 continue
             weight.requires_grad_(False)
-            is_vocabulary = weight.data_ptr() == vocabulary
-            if is_vocabulary and of_vocabulary is not None:
-                parametrize.register_parametrization(module, key, of_vocabulary)
-                continue
-            change = weight.detach() - base[f"{name}.{key}"]
-            weight.data.copy_(base[f"{name}.{key}"])
-            own_rank = rank_of(tuple(weight.shape), VOCABULARY_RANK if is_vocabulary else rank)
-            if own_rank and (is_vocabulary or weight.data_ptr() not in tables):
-                trained = LowRankChange(change, own_rank)
-                parametrize.register_parametrization(module, key, trained)
-                of_vocabulary = trained if is_vocabulary else of_vocabulary
+            place = weight.data_ptr()
+            if place not in made:
+                start = base[f"{name}.{key}"]
+                change = weight.detach() - start
+                weight.data.copy_(start)
+                if place not in ranks:
+                    continue
+                made[place] = LowRankChange(change, ranks[place])
+            parametrize.register_parametrization(module, key, made[place])
 
 
 def merged_state(model: nn.Module) -> dict[str, Tensor]:
