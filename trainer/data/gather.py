@@ -58,9 +58,7 @@ def gathered(
 def main(argv: list[str] | None = None) -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     add = parser.add_argument
-    add(
-        "lists", type=Path, nargs="+", help=".txt, folder or .tar.gz; the first is preferred"
-    )
+    add("lists", type=Path, nargs="+", help=".txt, folder or .tar.gz; the first is preferred")
     add("--out", type=Path, required=True, help="text file to write")
     add("--commands", nargs="+", default=None, help="instead of all that are rare")
     add("--below", type=float, default=0.005, help="share of the formulas with a rare command")
