@@ -100,14 +100,14 @@ def make_adapter(
         raise ModelError("expected two recognisers of the same shape, got others")
     end = with_statistics_of(start, end)
     ranks = ranks_of_changes(base, rank)
-    differences, factors = {}, {}
+    vectors, factors = {}, {}
     for name, tensor in start.items():
         own_rank = ranks.pop(tensor.data_ptr(), 0)  # once where a matrix has two names
         if torch.equal(tensor, end[name]):
             continue
         change = end[name].float() - tensor.float()
         if tensor.ndim <= 1:
-            differences[name] = change
+            vectors[name] = change
         elif own_rank:
             factors[name] = balanced(change.flatten(1), own_rank)
     entries = [part.flatten() for pair in factors.values() for part in pair]
@@ -116,7 +116,7 @@ def make_adapter(
         name: Change(step, tuple(_codes(part, step) for part in pair))
         for name, pair in factors.items()
     }
-    for name, change in differences.items():
+    for name, change in vectors.items():
         own_step = _step(change, 1 / VECTOR_STEPS)
         changes[name] = Change(own_step, (_codes(change.flatten(), own_step),))
     return Adapter(changes)

@@ -4,8 +4,8 @@ r"""Formulas of lists that have rare commands, up to so many for each command.
     accelerate launch trainer/finetune.py ... --formulas "[formulas.tar.gz, gathered.txt]"
 
 A run draws some ten thousand formulas out of a million: what one of a thousand has, it sees a few
-dozen times and does not learn. Here one list is made of what has such commands, the commonest of
-them no more often than the rarest, so that a run can draw from it as much as from all others.
+dozen times and does not learn. Here one list is made of what has such commands, so that a run can
+draw from it as much as from all others.
 """
 
 import argparse
@@ -47,8 +47,7 @@ def gathered(
             if line in found or len(line) > LONGEST:
                 continue
             shown = wanted.intersection(COMMAND.findall(line))
-            lacking = {command for command in shown if counts[command] < most}
-            if lacking:
+            if any(counts[command] < most for command in shown):
                 found[line] = None
                 counts.update(shown)
     ordered = list(found)
