@@ -26,7 +26,7 @@ from latexocr.tokenizer import build_tokenizer
 from tests.tiny import tiny_model
 from trainer import adapter as command
 from trainer.adapter import make_adapter, vocabulary_of
-from trainer.low_rank import merged_state, train_low_rank
+from trainer.low_rank import SCALE, merged_state, train_low_rank
 from trainer.quantize import drawn_pictures, quantize
 from trainer.quantize import main as quantize_command
 
@@ -46,7 +46,7 @@ def trained(model: RecognizerModel) -> RecognizerModel:
         for name, value in found.named_parameters():
             if value.requires_grad:
                 is_matrix = "parametrizations" in name and "embed_tokens" not in name
-                value += torch.randn_like(value) * (0.3 if is_matrix else 0.05)
+                value += torch.randn_like(value) * (0.3 / SCALE if is_matrix else 0.05)
         for module in found.modules():
             if isinstance(module, nn.BatchNorm2d):
                 module.running_mean += 0.2 * torch.randn_like(module.running_mean)

@@ -15,23 +15,27 @@ from torch.nn.utils import parametrize
 from latexocr.modeling import RecognizerModel
 from trainer.adapter import balanced, ranks_of_changes
 
+# By what the product is multiplied (alpha / r in section 4.1): a step of the thin matrices moves
+# the sum less far than the same step of all weights would.
+SCALE = 3.0
+
 
 class LowRankChange(nn.Module):
-    """What is added to a frozen matrix or kernel: left (C_out, R) times right (R, C_in)."""
+    """What is added to a frozen matrix or kernel: SCALE * left (C_out, R) @ right (R, C_in)."""
 
     def __init__(self, change: Tensor, rank: int) -> None:
         """Args: change, to start from."""
         super().__init__()
         matrix = change.flatten(1)
         if matrix.any():
-            left, right = balanced(matrix, rank)
+            left, right = balanced(matrix / SCALE, rank)
         else:
             left = torch.zeros(len(matrix), rank)
             right = torch.randn(rank, matrix.shape[1]) / matrix.shape[1] ** 0.5
         self.left, self.right = nn.Parameter(left.contiguous()), nn.Parameter(right.contiguous())
 
     def forward(self, weight: Tensor) -> Tensor:
-        return weight + (self.left @ self.right).view_as(weight)
+        return weight + SCALE * (self.left @ self.right).view_as(weight)
 
 
 def train_low_rank(model: RecognizerModel, base: Mapping[str, Tensor], rank: int) -> None:
