@@ -167,6 +167,20 @@ class TrainingModel(nn.Module):
             objective = (objective + backwards) / 2
         return LossSums(objective, token_loss, n_right, cell_loss.detach(), attention_loss.detach())
 
+    def logits(self, batch: Batch) -> Tensor:
+        """Of the next token after each of batch.input_ids, (B, T, V)."""
+        encoded = self.recognizer.encoder(batch.pixel_values, batch.picture_sizes)
+        columns = batch.pixel_values.shape[3] // STRIDE
+        places = self._with_found(
+            batch.places, encoded, batch.input_ids, batch.place_sources, columns
+        )
+        return self.recognizer(
+            encoder_outputs=encoded,
+            decoder_input_ids=batch.input_ids,
+            places=places,
+            use_cache=False,
+        ).logits
+
     def _backwards(
         self,
         encoded: InkEncoderOutput,
