@@ -12,7 +12,7 @@ often, where a share of 0 means that so far it came too rarely to be learnt at a
 
 import json
 import logging
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -63,8 +63,8 @@ def recalls(
     """Of each token that the batches have, worst first. Args: tokens, by their ids."""
     objective.eval()
     device = next(objective.parameters()).device
-    n, right, chance = Counter[int](), Counter[int](), Counter[int]()
-    mistaken: dict[int, Counter[int]] = {}
+    taken_for: defaultdict[int, Counter[int]] = defaultdict(Counter)  # of each, the likeliest
+    chances: defaultdict[int, float] = defaultdict(float)
     for batch in batches:
         batch = batch.to(device)
         known = batch.labels != IGNORE
@@ -74,22 +74,13 @@ def recalls(
         for true, found, share in zip(
             truths.tolist(), likeliest.tolist(), own.tolist(), strict=True
         ):
-            n[true] += 1
-            chance[true] += share
-            if true == found:
-                right[true] += 1
-            else:
-                mistaken.setdefault(true, Counter())[found] += 1
-    rows = [
-        Recall(
-            tokens[i],
-            n[i],
-            right[i] / n[i],
-            chance[i] / n[i],
-            [(tokens[k], times) for k, times in mistaken.get(i, Counter()).most_common(N_MISTAKEN)],
-        )
-        for i in n
-    ]
+            taken_for[true][found] += 1
+            chances[true] += share
+    rows = []
+    for true, taken in taken_for.items():
+        n, right = taken.total(), taken.pop(true, 0)
+        mistaken_for = [(tokens[k], times) for k, times in taken.most_common(N_MISTAKEN)]
+        rows.append(Recall(tokens[true], n, right / n, chances[true] / n, mistaken_for))
     return sorted(rows, key=lambda row: (row.right, row.chance))
 
 
@@ -101,8 +92,8 @@ def measure(config: RecallConfig) -> list[Recall]:
     plan = BatchPlan(data.kinds, lengths, data.shapes, trainee.batches, config.seed)
     dataset = trainee.dataset(data.examples, data.token_ids, is_plain=False)
     batches = (trainee.collate([dataset[draw] for draw in draws]) for draws in plan.epoch(0))
-    by_id = {i: token for token, i in trainee.tokenizer.get_vocab().items()}
-    return recalls(trainee.objective, batches, [by_id[i] for i in range(len(by_id))])
+    tokens = trainee.tokenizer.convert_ids_to_tokens(range(len(trainee.tokenizer)))
+    return recalls(trainee.objective, batches, tokens)
 
 
 def main() -> None:
