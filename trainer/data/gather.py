@@ -17,7 +17,7 @@ from pathlib import Path
 import numpy as np
 
 from latexocr.tokenizer import default_vocabulary
-from trainer.data.ink import TRAINING_LISTS, read_lines
+from trainer.data.ink import TRAINING_LISTS, read_lines, write_lines
 
 COMMAND = re.compile(r"\\(?:[A-Za-z]+|.)")
 LONGEST = 260  # characters; hardly anything longer has few enough tokens to be trained on
@@ -68,8 +68,7 @@ def main(argv: list[str] | None = None) -> None:
     everything = (line for lines in lists for line in lines)
     commands = options.commands or rare_commands(everything, options.below)
     found = gathered(lists, commands, options.most, options.seed)
-    options.out.parent.mkdir(parents=True, exist_ok=True)
-    options.out.write_text("\n".join(found) + "\n", encoding="utf-8")
+    write_lines(options.out, found)
     print(f"{options.out}: {len(found)} formulas with {len(commands)} commands")
 
 

@@ -275,6 +275,12 @@ def read_lines(paths: Iterable[str | Path], pattern: str) -> Iterator[str]:
             yield from text.splitlines()
 
 
+def write_lines(path: Path, lines: Iterable[str]) -> None:
+    """Writes a list as read_lines reads it, with the folders that lack on the way."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text("".join(f"{line}\n" for line in lines), encoding="utf-8")
+
+
 # --- Contact sheets --------------------------------------------------------------------------
 
 

@@ -14,7 +14,7 @@ from pathlib import Path
 import numpy as np
 
 from latexocr.errors import DataError
-from trainer.data.ink import TRAINING_LISTS, read_lines
+from trainer.data.ink import TRAINING_LISTS, read_lines, write_lines
 
 
 def mixed(sources: Iterable[tuple[Sequence[str], int | None]], seed: int = 0) -> list[str]:
@@ -50,8 +50,7 @@ def main(argv: list[str] | None = None) -> None:
         path, wanted = (path, int(count)) if path and count.isdecimal() else (source, None)
         sources.append((list(read_lines([path], TRAINING_LISTS)), wanted))
     found = mixed(sources, options.seed)
-    options.out.parent.mkdir(parents=True, exist_ok=True)
-    options.out.write_text("\n".join(found) + "\n", encoding="utf-8")
+    write_lines(options.out, found)
     print(f"{options.out}: {len(found)} formulas")
 
 

@@ -21,7 +21,13 @@ from pathlib import Path
 import numpy as np
 
 from latexocr import latex_tables as tables
-from trainer.data.ink import HELD_OUT_LISTS, TRAINING_LISTS, read_lines, training_form
+from trainer.data.ink import (
+    HELD_OUT_LISTS,
+    TRAINING_LISTS,
+    read_lines,
+    training_form,
+    write_lines,
+)
 
 MAX_TOKENS = 40
 COMMON = 150.0  # of 10,000 formulas; symbols with more are not put in
@@ -236,8 +242,7 @@ def main() -> None:
     collections = [path for path in options.lists if path.suffix != ".txt"]
     forbidden = {training_form(line) for line in read_lines(collections, HELD_OUT_LISTS)}
     formulas = rare_formulas(lines, options.count, options.seed, forbidden)
-    options.out.parent.mkdir(parents=True, exist_ok=True)
-    options.out.write_text("\n".join(formulas) + "\n", encoding="utf-8")
+    write_lines(options.out, formulas)
     print(f"{options.out}: {len(formulas)} formulas")
 
 

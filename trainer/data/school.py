@@ -15,6 +15,8 @@ from pathlib import Path
 
 import numpy as np
 
+from trainer.data.ink import write_lines
+
 LETTERS = tuple("xxxxyyzabcdnmtkuvwpqrs")
 CAPITALS = tuple("ABCDEFPQRSTVX")
 GREEK = (r"\theta", r"\alpha", r"\beta", r"\lambda", r"\phi", r"\pi", r"\omega", r"\mu", r"\sigma")
@@ -222,8 +224,7 @@ def main() -> None:
     parser.add_argument("--seed", type=int, default=0)
     options = parser.parse_args()
     formulas = school_formulas(options.count, options.seed)
-    options.out.parent.mkdir(parents=True, exist_ok=True)
-    options.out.write_text("\n".join(formulas) + "\n", encoding="utf-8")
+    write_lines(options.out, formulas)
     print(f"{options.out}: {len(formulas)} formulas")
 
 
