@@ -71,7 +71,7 @@ def test_as_many_candidates_are_found_as_there_are_beams(recognizer):
 
 
 def test_what_is_doubtful_is_looked_at_again(embedded, monkeypatch):
-    pictures = [prepare(draw(text), embedded.symbol_px) for text in ("l+T+T+l", "T", "l+T")]
+    pictures = [prepare(draw(text), embedded.symbol_px) for text in ("l+T+T+l", "TT", "l+T")]
     config = embedded.model.config
     monkeypatch.setattr(config, "confidence_weights", [0.0, 0.0, 0.0])
     monkeypatch.setattr(config, "confidence_offset", 9.0)
