@@ -1,6 +1,6 @@
 """Count how often each token comes in formulas, for latexocr/rarity.py.
 
-    python -m trainer.frequencies --formulas formulas.tar.gz > latexocr/token_counts.txt
+    python -m trainer.frequencies --formulas mix.txt --each 40000 > latexocr/token_counts.txt
 
 Of each list so many formulas are drawn, or a long one would decide alone. One token and its count a
 line, in the order of the vocabulary.
